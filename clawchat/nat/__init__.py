@@ -1,0 +1,1 @@
+"""Machines that find and keep a path to the peer (floor 2)."""

@@ -1,0 +1,103 @@
+"""Which path a session uses, and how another one earns its place (RFC 9000 sections 8 and 9)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from clawchat.values.address import Path
+from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES
+from clawchat.values.timers import NEVER
+from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
+
+MAX_ANSWERS = 8
+"""How many PATH_RESPONSEs wait to be sent; a peer that asks faster is not answered faster."""
+
+
+class PathFrame(NamedTuple):
+    """An encoded frame that must travel by one path and no other."""
+
+    path: Path
+    frame: bytes
+
+
+class PathMachine:
+    """Hold the path in use, challenge a new one, answer the peer's challenges.
+
+    The peer's address changes under us when its NAT rebinds or it roams. A packet from elsewhere moves
+    nothing by itself: only when it is authentic and the newest is its source challenged, at most three times
+    the bytes it sent go there, and only its answer moves the session.
+    """
+
+    __slots__ = ("_answers", "_budget", "_candidate", "_due", "_random", "_token", "_tries", "current", "deadline")
+
+    def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
+        self.current = path
+        self.deadline = NEVER
+        self._random = random
+        self._candidate: Path | None = None
+        self._token = b""
+        self._budget = 0
+        self._tries = 0
+        self._due = False
+        self._answers: list[PathFrame] = []
+
+    def on_newest(self, path: Path, size: int) -> None:
+        """Note ``size`` bytes of authentic packets, the newest so far, that came by another path."""
+        if path == self._candidate:
+            self._budget += size * ANTI_AMPLIFICATION
+            return
+        self._candidate = path
+        self._token = self._random(CHALLENGE_BYTES)
+        self._budget = size * ANTI_AMPLIFICATION
+        self._tries = CHALLENGE_TRIES
+        self._due = True
+
+    def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
+        """Answer a challenge on the path it came by, with the address it came from."""
+        if len(self._answers) < MAX_ANSWERS:
+            self._answers.append(PathFrame(path, encode(PathResponse(challenge.token, path.remote))))
+
+    def on_response(self, response: PathResponse) -> bool:
+        """Move to the challenged path if this answers its challenge; tell whether it did."""
+        if self._candidate is None or response.token != self._token:
+            return False
+        self.current = self._candidate
+        self._forget()
+        return True
+
+    def on_current_again(self) -> None:
+        """Forget a challenged path: the newest packet came by the path in use."""
+        if self._candidate is not None:
+            self._forget()
+
+    def _forget(self) -> None:
+        self._candidate = None
+        self._token = b""
+        self._due = False
+        self.deadline = NEVER
+
+    def on_timeout(self) -> None:
+        """Repeat an unanswered challenge, or give its path up."""
+        self.deadline = NEVER
+        if self._tries > 0:
+            self._due = True
+        else:
+            self._forget()
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether there is a frame to take."""
+        return self._due or bool(self._answers)
+
+    def take(self, cost: int, *, now: float, timeout: float) -> list[PathFrame]:
+        """Return the frames to send now, each in a packet of ``cost`` bytes by its own path."""
+        frames, self._answers = self._answers, []
+        if self._due and self._candidate is not None:
+            self._due = False
+            self._tries -= 1
+            self.deadline = now + timeout
+            if self._budget >= cost:
+                self._budget -= cost
+                frames.append(PathFrame(self._candidate, encode(PathChallenge(self._token))))
+        return frames

@@ -1,0 +1,242 @@
+"""Run an endpoint on asyncio: sockets in, sockets out, one timer, events to the program.
+
+One turn of the loop: read a bounded number of batches, let the endpoint receive them, deliver its events, send
+a bounded share of what it wants to send, arm the timer. What the program does inside an event leaves in the
+same turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from typing import Final
+
+from clawchat.net.error_queue import PathError
+from clawchat.net.gate import Gate
+from clawchat.net.loop import LagMeter
+from clawchat.net.network_watch import NetworkWatch
+from clawchat.net.ports import Ports
+from clawchat.net.sockets import RECEIVE_ROOM, UdpPort
+from clawchat.net.surface import Core, Tap
+from clawchat.values.address import Address
+from clawchat.values.errors import UsageError
+from clawchat.values.events import ClosePort, Event, OpenPort
+
+MAX_ROUNDS: Final = 8
+"""How often one turn asks the endpoint for more, before the loop looks after others."""
+
+TURN_BYTES: Final = 512 << 10
+"""How much one turn sends, more or less: a millisecond's work."""
+
+MAX_WAITING_BYTES: Final = 1 << 20
+"""With this much waiting for sockets the endpoint isn't asked for more, so nothing is ever dropped here."""
+
+HELD_PAUSE: Final = 0.002
+"""While sockets are full, how soon the endpoint's timer may fire."""
+
+CLOSE_LIMIT: Final = 2.5
+"""How long ``close`` takes at most: the last copy of COMPROMISED leaves two seconds after the first."""
+
+
+class Node:
+    """An endpoint, its ports and its timer on the running event loop.
+
+    ``on_event`` is told every event but those about ports. ``offload=False`` does without the kernel's batch
+    calls. ``tap`` sees every datagram. ``on_icmp`` is told what ICMP says about our datagrams, expired TTLs
+    among it. ``watch``: tell the endpoint when this machine's addresses change.
+    """
+
+    def __init__(  # noqa: PLR0913 - one keyword for each way a program looks in
+        self,
+        endpoint: Core,
+        *,
+        on_event: Callable[[Event], None],
+        offload: bool | None = None,
+        tap: Tap | None = None,
+        on_icmp: Callable[[PathError], None] | None = None,
+        watch: bool = True,
+    ) -> None:
+        self.endpoint = endpoint
+        self._on_event = on_event
+        self._tap = tap
+        self._loop = asyncio.get_running_loop()
+        self._ports = Ports(
+            endpoint,
+            self._loop,
+            on_readable=self._on_readable,
+            on_drained=self.wake,
+            on_icmp=on_icmp,
+            offload=offload,
+        )
+        self._backlog = self._ports.backlog
+        self._listeners: dict[int, Callable[[Event], None]] = {}
+        self._room = memoryview(bytearray(RECEIVE_ROOM))
+        self._timer: asyncio.TimerHandle | None = None
+        self._soon: asyncio.Handle | None = None
+        self._flushing = False
+        self._closing = False
+        self._closed = False
+        self._finished = asyncio.Event()
+        self._meter = LagMeter(self._loop)
+        self._meter.start()
+        self._watch = NetworkWatch(self._loop, self._on_network_changed) if watch else None
+
+    @property
+    def ports(self) -> dict[int, UdpPort]:
+        """Return the open ports by handle."""
+        return {handle: gate.port for handle, gate in self._ports.gates.items()}
+
+    @property
+    def lag(self) -> float:
+        """Return how late the event loop was at worst in the last minute, in seconds."""
+        return self._meter.worst
+
+    async def open_port(self, address: Address) -> int:
+        """Open a port (number 0: a random one) and return its handle. Raises PersonalError."""
+        if self._closed:
+            raise UsageError("the node is closed")
+        self.flush()
+        handle = self._ports.open(address)
+        self.flush()
+        return handle
+
+    def attach(self, session: int, listener: Callable[[Event], None]) -> None:
+        """Tell a session's events to ``listener``, before ``on_event``."""
+        self._listeners[session] = listener
+
+    def detach(self, session: int) -> None:
+        """Stop telling a session's events to its listener."""
+        self._listeners.pop(session, None)
+
+    def wake(self) -> None:
+        """Flush when this turn of the loop is over, so that several writes leave together."""
+        if self._soon is None and not self._flushing and not self._closed:
+            self._soon = self._loop.call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Deliver events, send what the endpoint wants to send, arm the timer."""
+        if self._flushing or self._closed:
+            return  # the flush that is under way sees to it
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        self._flushing = True
+        try:
+            more = self._exchange()
+        finally:
+            self._flushing = False
+        if more:
+            self.wake()
+        self._arm()
+        if self._closing and not self.endpoint.sessions and not self._backlog.bytes:
+            self._finished.set()
+
+    async def close(self, *, code: int = 0, reason: str = "", limit: float = CLOSE_LIMIT) -> None:
+        """Close every session, send what the endpoint still wants to send, close the ports.
+
+        Takes at most ``limit`` seconds; what the endpoint repeats in case it got lost is part of it.
+        """
+        if self._closed:
+            return
+        end = time.monotonic() + limit
+        self._closing = True
+        self.endpoint.close_all(now=time.monotonic(), code=code, reason=reason)
+        self.flush()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._finished.wait(), end - time.monotonic())
+        self._closed = True
+        self._ports.close_all()
+        for handle in (self._timer, self._soon):
+            if handle is not None:
+                handle.cancel()
+        self._meter.stop()
+        if self._watch is not None:
+            self._watch.stop()
+
+    # --- turns of the loop -------------------------------------------------------------------------
+
+    def _on_readable(self, gate: Gate) -> None:
+        port = gate.port
+        batches = port.receive(self._room)
+        now = time.monotonic()
+        receive, tap = self.endpoint.receive, self._tap
+        for data, size, path in batches:
+            if tap is not None:
+                tap.received(data, size, path, now=now)
+            receive(data, size, path, now=now)
+        if port.reports:
+            self._ports.report(gate)
+        if port.broken:
+            self._ports.mend(gate)
+        self.flush()
+
+    def _exchange(self) -> bool:
+        """Exchange events, timeouts and datagrams with the endpoint; tell whether there is more to do."""
+        endpoint = self.endpoint
+        left = TURN_BYTES
+        for _ in range(MAX_ROUNDS):
+            told = self._deliver()
+            if self._backlog.bytes > MAX_WAITING_BYTES:
+                return False
+            now = time.monotonic()
+            transmits = endpoint.transmits(now=now)
+            for transmit in transmits:
+                if self._tap is not None:
+                    self._tap.sent(transmit, now=now)
+                self._ports.send(transmit)
+                left -= len(transmit.data)
+            if left <= 0:
+                return True
+            if not transmits and not told:
+                return False
+        return True
+
+    def _deliver(self) -> bool:
+        """Hand every event on; tell whether there was one."""
+        told = False
+        for event in self.endpoint.events():
+            told = True
+            if isinstance(event, (OpenPort, ClosePort)):
+                self._ports.handle(event)
+                continue
+            listener = self._listeners.get(event.session)
+            if listener is not None:
+                self._tell(listener, event)
+            self._tell(self._on_event, event)
+        return told
+
+    def _tell(self, listener: Callable[[Event], None], event: Event) -> None:
+        try:
+            listener(event)
+        except Exception as error:  # noqa: BLE001 - a program's mistake must not stop its network
+            self._loop.call_exception_handler({"message": f"while handling {event!r}", "exception": error})
+
+    def _arm(self) -> None:
+        """Let the timer fire at the endpoint's deadline or before; a later one is found when it fires."""
+        deadline = self.endpoint.next_timeout()
+        if deadline is None:
+            return
+        if self._backlog.bytes > MAX_WAITING_BYTES:
+            # what is due can't be sent, and must not make the loop spin
+            deadline = max(deadline, time.monotonic() + HELD_PAUSE)
+        if self._timer is not None:
+            if self._timer.when() <= deadline:
+                return
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._on_timer)
+
+    def _on_timer(self) -> None:
+        now = time.monotonic()
+        if self._timer is not None:
+            self._meter.note(now - self._timer.when())
+            self._timer = None
+        deadline = self.endpoint.next_timeout()
+        if deadline is not None and deadline <= now:
+            self.endpoint.handle_timeout(now=now)
+        self.flush()
+
+    def _on_network_changed(self) -> None:
+        self.endpoint.network_changed(now=time.monotonic())
+        self.flush()

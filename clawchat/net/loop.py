@@ -1,0 +1,65 @@
+"""The event loop that every program runs on, and how late it is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Coroutine
+from typing import Any, Final, TypeVar
+
+T = TypeVar("T")
+
+BEAT_SECONDS: Final = 5.0
+"""How often the loop is asked whether it is on time."""
+
+BEATS_KEPT: Final = 12
+"""The worst lag is that of the last minute."""
+
+
+def selector_loop() -> asyncio.AbstractEventLoop:
+    """Make a selector event loop on every system: Windows' own stops receiving UDP after an ICMP error."""
+    return asyncio.SelectorEventLoop()
+
+
+def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
+    """Run a program's coroutine to its end on a selector event loop."""
+    with asyncio.Runner(loop_factory=selector_loop, debug=debug) as runner:
+        return runner.run(main)
+
+
+class LagMeter:
+    """Measure how late the event loop calls back, in seconds: above all, how long the longest turn took."""
+
+    __slots__ = ("_due", "_handle", "_loop", "_worsts")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._worsts: deque[float] = deque([0.0], maxlen=BEATS_KEPT)
+        self._due = 0.0
+        self._handle: asyncio.TimerHandle | None = None
+
+    @property
+    def worst(self) -> float:
+        """Return the worst lag of the last minute."""
+        return max(self._worsts)
+
+    def start(self) -> None:
+        """Begin to measure."""
+        self._due = time.monotonic() + BEAT_SECONDS
+        self._handle = self._loop.call_at(self._due, self._beat)
+
+    def stop(self) -> None:
+        """Measure no more."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def note(self, lag: float) -> None:
+        """Take in the lateness of some other timer."""
+        self._worsts[-1] = max(self._worsts[-1], lag)
+
+    def _beat(self) -> None:
+        self.note(time.monotonic() - self._due)
+        self._worsts.append(0.0)
+        self.start()

@@ -1,0 +1,1 @@
+"""Composition: machines of the floors below put together to sessions, and sessions to an endpoint."""

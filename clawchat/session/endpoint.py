@@ -1,0 +1,390 @@
+"""One process's table of sessions: whose datagram is this, who has something to send, when to look again.
+
+Strangers get nothing. A datagram that names no session and no armed slot is counted and forgotten; nothing
+is allocated for it, and there is no code path from it to ``transmits``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Final
+
+from clawchat.crypto.credential import Credential, Slot
+from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.keylog import KeyLog
+from clawchat.session.build import build_session
+from clawchat.session.initiator import Attempt
+from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
+from clawchat.session.responder import Budget, Responder
+from clawchat.session.session import Session
+from clawchat.session.state import State
+from clawchat.transport.congestion import CongestionController
+from clawchat.transport.cubic import Cubic
+from clawchat.values.address import Address, Path
+from clawchat.values.errors import BadDatagram, HandshakeFailed
+from clawchat.values.events import Event, SessionEnded, SlotConfirmed
+from clawchat.values.limits import (
+    BLOCK,
+    HANDSHAKE_BURST,
+    HANDSHAKE_RATE,
+    HANDSHAKE_TIMEOUT,
+    MAX_DATAGRAM,
+    MAX_EVENTS,
+    MAX_HALF_OPEN,
+    MAX_SESSIONS,
+    MIN_PACKET,
+)
+from clawchat.values.timers import NEVER
+from clawchat.wire.packet import CID_BYTES, BatchOpener, BatchSealer, Run, batchable
+
+TRANSMITS_PER_TURN: Final = 64
+"""How many transmits one call hands over at most; the driver asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """What may differ between endpoints.
+
+    ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
+    controller of a new path, ``candidates`` is where this end may be reached.
+    """
+
+    handshake_rate: float = HANDSHAKE_RATE
+    handshake_burst: int = HANDSHAKE_BURST
+    max_half_open: int = MAX_HALF_OPEN
+    max_sessions: int = MAX_SESSIONS
+    congestion: Callable[[], CongestionController] = Cubic
+    candidates: Sequence[Address] = ()
+
+
+class Endpoint:
+    """Demultiplex batches of datagrams to sessions, and collect what they send; answer nobody unknown."""
+
+    def __init__(
+        self,
+        *,
+        random: Callable[[int], bytes],
+        config: EndpointConfig | None = None,
+        keylog: KeyLog | None = None,
+    ) -> None:
+        self.random = random
+        self.config = config or EndpointConfig()
+        self.candidates = tuple(self.config.candidates)
+        self.drops: Counter[str] = Counter()
+        self._keylog = keylog
+        self._header_key = random(32)
+        self._header = HeaderCipher(self._header_key)
+        self._by_cid: dict[bytes, Session] = {}
+        self._sessions: dict[int, Session] = {}
+        self._attempts: dict[bytes, Attempt] = {}
+        self._responder = Responder(
+            random, Budget(self.config.handshake_rate, self.config.handshake_burst)
+        )
+        self._half_open: set[int] = set()
+        self._events: deque[Event] = deque()
+        self._awake: dict[Session, None] = {}
+        self._due: list[tuple[float, int, Session]] = []
+        self._due_order = 0
+        self._welcomes: deque[Transmit] = deque()
+        self._sealers: dict[int, BatchSealer] = {}
+        self._openers: dict[int, BatchOpener] = {}
+        self._next_id = 1
+
+    # --- what a program does -----------------------------------------------------------------------
+
+    @property
+    def sessions(self) -> Mapping[int, Session]:
+        """The sessions by id, half-open ones included."""
+        return self._sessions
+
+    def arm(self, slot: Slot, *, deadline: float) -> None:
+        """Let a credential's holder join until ``deadline`` (monotonic seconds)."""
+        self._responder.arm(slot, deadline)
+
+    def disarm(self, slot_id: bytes) -> None:
+        """Let nobody join by this slot any more; its keys are overwritten."""
+        slot = self._responder.disarm(slot_id)
+        if slot is not None:
+            slot.wipe()
+
+    @property
+    def armed(self) -> list[bytes]:
+        """The ids of the slots that may be joined."""
+        return self._responder.armed()
+
+    def connect(
+        self, credential: Credential, *, port: int, now: float, timeout: float = HANDSHAKE_TIMEOUT
+    ) -> int:
+        """Begin a handshake through one of our ports; return the id of the session to be.
+
+        SessionOpened or SessionEnded(HandshakeFailed) follows.
+        """
+        attempt = Attempt(
+            self._take_id(),
+            credential,
+            cid=self._new_cid(),
+            header_key=self._header_key,
+            port=port,
+            own=self.candidates,
+            random=self.random,
+            keylog=self._keylog,
+            deadline=now + timeout,
+            now=now,
+        )
+        self._attempts[attempt.cid] = attempt
+        return attempt.id
+
+    def abandon(self, session_id: int) -> None:
+        """Give up a handshake that was begun."""
+        for attempt in list(self._attempts.values()):
+            if attempt.id == session_id:
+                self._forget_attempt(attempt)
+
+    def close_all(self, *, now: float, code: int, reason: str) -> None:
+        """Close every session at once."""
+        for session in list(self._sessions.values()):
+            session.close(code, reason, now=now, at_once=True)
+
+    def events(self) -> Iterator[Event]:
+        """Drain what happened since the last call, in order."""
+        while self._events:
+            yield self._events.popleft()
+
+    # --- what a session asks of its surroundings ---------------------------------------------------
+
+    def emit(self, event: Event) -> None:
+        """Queue an event for the program."""
+        if isinstance(event, SlotConfirmed):
+            self._half_open.discard(event.session)
+            if self._responder.is_reusable(event.slot_id):
+                return
+            self.disarm(event.slot_id)
+            self._drop_rivals(event)
+        if len(self._events) < MAX_EVENTS:
+            self._events.append(event)
+
+    def wake(self, session: Session) -> None:
+        """Give a session a turn at the next call of ``transmits``."""
+        self._awake[session] = None
+
+    def sealer(self, size: int) -> BatchSealer:
+        """Return the shared sealer for a datagram size."""
+        sealer = self._sealers.get(size)
+        if sealer is None:
+            sealer = self._sealers[size] = BatchSealer(size, TRANSMITS_PER_TURN // 4)
+        return sealer
+
+    def congestion(self) -> CongestionController:
+        """Make a congestion controller for a new path."""
+        return self.config.congestion()
+
+    # --- what the driver does ----------------------------------------------------------------------
+
+    def receive(self, data: memoryview, size: int, path: Path, *, now: float) -> None:
+        """Take datagrams of ``size`` bytes each, the last perhaps shorter, that came end to end by one path.
+
+        Nothing that arrives raises. ``data`` is not kept.
+        """
+        total = len(data)
+        if total <= size:
+            self._receive_one(data, path, now=now)
+            return
+        at = 0
+        if MIN_PACKET <= size <= MAX_DATAGRAM and batchable(size):
+            opener = self._openers.get(size)
+            if opener is None:
+                opener = self._openers[size] = BatchOpener(size)
+            step = opener.capacity * size
+            while total - at >= size:
+                length = min(step, (total - at) // size * size)
+                self._receive_batch(opener, data[at : at + length], path, now=now)
+                at += length
+        while at < total:
+            self._receive_one(data[at : at + size], path, now=now)
+            at += size
+
+    def _receive_batch(self, opener: BatchOpener, data: memoryview, path: Path, *, now: float) -> None:
+        count = opener.load(data, self._header)
+        for run in opener.runs(count):
+            session = self._by_cid.get(run.cid)
+            if session is not None and run.count > 1 and session.receive_run(opener, run, path, now=now):
+                self._awake[session] = None
+            else:
+                self._receive_each(opener, run, session, path, now=now)
+
+    def _receive_each(
+        self, opener: BatchOpener, run: Run, session: Session | None, path: Path, *, now: float
+    ) -> None:
+        for index in range(run.start, run.start + run.count):
+            if session is None:
+                self._receive_stranger(opener.header(index), opener.packet(index), path, now=now)
+            else:
+                self._receive_known(session, opener.header(index), opener.packet(index), path, now=now)
+
+    def _receive_one(self, datagram: memoryview, path: Path, *, now: float) -> None:
+        if not MIN_PACKET <= len(datagram) <= MAX_DATAGRAM:
+            self.drops["length"] += 1
+            return
+        header = self._header.unmask(datagram[:BLOCK])
+        session = self._by_cid.get(header[:CID_BYTES])
+        if session is None:
+            self._receive_stranger(header, datagram, path, now=now)
+        else:
+            self._receive_known(session, header, datagram, path, now=now)
+
+    def _receive_known(
+        self, session: Session, header: bytes, datagram: memoryview, path: Path, *, now: float
+    ) -> None:
+        try:
+            session.receive_one(header, datagram, path, now=now)
+        except BadDatagram as refused:
+            self.drops[refused.reason] += 1
+        else:
+            self._awake[session] = None
+
+    def _receive_stranger(self, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
+        slot_id = self._responder.find(datagram)
+        attempt = self._attempts.get(header[:CID_BYTES])
+        if slot_id is None and attempt is None:
+            self.drops["unknown"] += 1
+            return
+        try:
+            if slot_id is not None:
+                self._welcome(slot_id, datagram, path, now=now)
+            elif attempt is not None:
+                self._welcomed(attempt, header, datagram, path, now=now)
+        except BadDatagram as refused:
+            self.drops[refused.reason] += 1
+
+    def _welcome(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
+        if len(self._half_open) >= self.config.max_half_open or len(self._sessions) >= self.config.max_sessions:
+            raise BadDatagram("full")
+        answer = self._responder.answer(
+            slot_id,
+            datagram,
+            path,
+            cid=self._new_cid(),
+            header_key=self._header_key,
+            candidates=self.candidates,
+            keylog=self._keylog,
+            now=now,
+        )
+        session = build_session(
+            answer.agreement, answer.secrets, self._take_id(), path, self, rtt=None, keylog=self._keylog, now=now
+        )
+        self._half_open.add(session.id)
+        self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
+        self._add(session)
+
+    def _welcomed(self, attempt: Attempt, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
+        welcomed = attempt.receive(header, datagram, now=now)
+        self._forget_attempt(attempt)
+        session = build_session(
+            welcomed.agreement,
+            welcomed.secrets,
+            attempt.id,
+            path,
+            self,
+            rtt=welcomed.rtt,
+            keylog=self._keylog,
+            now=now,
+        )
+        self._add(session)
+
+    def transmits(self, *, now: float) -> list[Transmit]:
+        """Return what may be sent now, a bounded share of it; views are valid until the next call.
+
+        Call again until it returns nothing.
+        """
+        out: list[Transmit] = []
+        while self._welcomes:
+            out.append(self._welcomes.popleft())
+        for attempt in self._attempts.values():
+            attempt.transmit(out, now=now)
+        bulk_room = TRANSMITS_PER_TURN // 4 - BATCHES_PER_TURN
+        while self._awake and len(out) < TRANSMITS_PER_TURN and bulk_room >= 0:
+            session = next(iter(self._awake))
+            del self._awake[session]
+            before = len(out)
+            session.transmit(out, now=now)
+            bulk_room -= len(out) - before
+            self._settle(session, now=now)
+        return out
+
+    def next_timeout(self) -> float | None:
+        """Return when ``handle_timeout`` is due, None if nothing is waited for."""
+        deadline = self._due[0][0] if self._due else NEVER
+        for attempt in self._attempts.values():
+            deadline = min(deadline, attempt.next_timeout())
+        deadline = min(deadline, self._responder.next_timeout())
+        return None if deadline == NEVER else deadline
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due; ask for ``transmits`` and ``events`` afterwards."""
+        while self._due and self._due[0][0] <= now:
+            deadline, _, session = heappop(self._due)
+            if session.scheduled != deadline:
+                continue
+            session.scheduled = NEVER
+            if session.next_timeout() <= now:
+                session.handle_timeout(now=now)
+                self._awake[session] = None
+            else:
+                self._settle(session, now=now)
+        for attempt in list(self._attempts.values()):
+            if attempt.deadline <= now:
+                self._forget_attempt(attempt)
+                self.emit(SessionEnded(attempt.id, HandshakeFailed("no answer from any address of the server")))
+        for slot_id in self._responder.expired(now=now):
+            self.disarm(slot_id)
+
+    # --- the table ---------------------------------------------------------------------------------
+
+    def _settle(self, session: Session, *, now: float) -> None:
+        """Forget a session that is over, else remember when to look at it again.
+
+        A deadline that moved later keeps its place in the heap and is looked at when it comes.
+        """
+        if session.state is State.CLOSED:
+            self._remove(session)
+            return
+        deadline = session.next_timeout()
+        if deadline < session.scheduled:
+            session.scheduled = deadline
+            self._due_order += 1
+            heappush(self._due, (deadline, self._due_order, session))
+
+    def _add(self, session: Session) -> None:
+        self._sessions[session.id] = session
+        self._by_cid[session.identity.cid] = session
+        self._awake[session] = None
+
+    def _remove(self, session: Session) -> None:
+        self._sessions.pop(session.id, None)
+        self._by_cid.pop(session.identity.cid, None)
+        self._half_open.discard(session.id)
+        self._awake.pop(session, None)
+
+    def _drop_rivals(self, confirmed: SlotConfirmed) -> None:
+        """Forget the half-open sessions of a slot that another one has confirmed."""
+        for session_id in list(self._half_open):
+            session = self._sessions[session_id]
+            if session.identity.slot_id == confirmed.slot_id:
+                self._remove(session)
+
+    def _forget_attempt(self, attempt: Attempt) -> None:
+        del self._attempts[attempt.cid]
+        attempt.wipe()
+
+    def _take_id(self) -> int:
+        self._next_id += 1
+        return self._next_id - 1
+
+    def _new_cid(self) -> bytes:
+        while True:
+            cid = self.random(CID_BYTES)
+            if cid not in self._by_cid and cid not in self._attempts:
+                return cid

@@ -1,0 +1,156 @@
+"""The asking side of a handshake: HELLO to every candidate, again and again, until a WELCOME opens."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from clawchat.crypto.credential import Credential
+from clawchat.crypto.derive import wipe
+from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.keylog import KeyLog
+from clawchat.crypto.noise import Initiator, Secrets
+from clawchat.session.build import Agreement
+from clawchat.session.outbound import Transmit
+from clawchat.values.address import Address, Path
+from clawchat.values.errors import BadDatagram
+from clawchat.values.events import Role
+from clawchat.values.limits import (
+    HEADER_EPOCH_WELCOME,
+    HELLO_RETRIES,
+    JITTER,
+    MAX_HELLO,
+    MAX_INITIATOR_TRIES,
+)
+from clawchat.wire.handshake import EPHEMERAL_BYTES, Hello, open_welcome, seal_hello
+from clawchat.wire.packet import CID_BYTES
+
+_SMALLEST_HELLO = 640
+"""Room for sixteen IPv6 candidates in the HELLO and as much in the WELCOME that must fit in its length."""
+_UNIT = 1 << 16
+
+
+class _Try(NamedTuple):
+    noise: Initiator
+    sent_at: float
+
+
+class Welcomed(NamedTuple):
+    """What a WELCOME yields; ``rtt`` in seconds."""
+
+    agreement: Agreement
+    secrets: Secrets
+    rtt: float
+
+
+class Attempt:
+    """One attempt to join a server; it answers to ``cid`` until its session does."""
+
+    __slots__ = (
+        "_candidates",
+        "_credential",
+        "_header_key",
+        "_keylog",
+        "_keys",
+        "_next_at",
+        "_own",
+        "_port",
+        "_random",
+        "_retry",
+        "_tries",
+        "cid",
+        "deadline",
+        "id",
+    )
+
+    def __init__(  # noqa: PLR0913 - everything an attempt needs
+        self,
+        attempt_id: int,
+        credential: Credential,
+        *,
+        cid: bytes,
+        header_key: bytes,
+        port: int,
+        own: Sequence[Address],
+        random: Callable[[int], bytes],
+        keylog: KeyLog | None,
+        deadline: float,
+        now: float,
+    ) -> None:
+        self.id = attempt_id
+        self.cid = cid
+        self.deadline = deadline
+        self._credential = credential
+        self._keys = credential.keys()
+        self._header_key = header_key
+        self._port = port
+        self._own = tuple(own)
+        self._random = random
+        self._keylog = keylog
+        self._candidates = credential.candidates
+        self._tries: deque[_Try] = deque(maxlen=MAX_INITIATOR_TRIES)
+        self._retry = 0
+        self._next_at = now
+
+    def next_timeout(self) -> float:
+        """Return when the next HELLO is due, or the attempt ends."""
+        return min(self._next_at, self.deadline)
+
+    def transmit(self, out: list[Transmit], *, now: float) -> None:
+        """Append the HELLOs that are due: one message for all candidates, with an ephemeral key of its own."""
+        if now < self._next_at:
+            return
+        noise = Initiator(
+            self._credential.prologue(),
+            self._keys.psk,
+            self._credential.server_key,
+            self._random(EPHEMERAL_BYTES),
+            self._keylog,
+        )
+        size = _SMALLEST_HELLO + int.from_bytes(self._random(2), "big") % (MAX_HELLO - _SMALLEST_HELLO + 1)
+        datagram = seal_hello(
+            self._credential, self._keys, noise, self._hello(), random=self._random, size=size, keylog=self._keylog
+        )
+        self._tries.append(_Try(noise, now))
+        for candidate in self._candidates:
+            out.append(Transmit(datagram, len(datagram), Path(self._port, candidate)))
+        wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)]
+        share = int.from_bytes(self._random(2), "big") / _UNIT
+        self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)
+        self._retry += 1
+
+    def _hello(self) -> Hello:
+        return Hello(self.cid, self._header_key, self._own)
+
+    def receive(self, header: bytes, datagram: memoryview, *, now: float) -> Welcomed:
+        """Take the WELCOME to any of our HELLOs, the latest first. Raises BadDatagram."""
+        if int.from_bytes(header[CID_BYTES : CID_BYTES + 2], "big") != HEADER_EPOCH_WELCOME:
+            raise BadDatagram("early")
+        reason = BadDatagram("noise")
+        for attempt in reversed(self._tries):
+            try:
+                welcome = open_welcome(datagram, self._keys, attempt.noise, self._hello(), keylog=self._keylog)
+            except BadDatagram as refused:
+                reason = refused
+                continue
+            agreement = Agreement(
+                role=Role.INITIATOR,
+                slot_id=self._credential.slot_id,
+                slot_name=self._credential.name,
+                own_cid=self.cid,
+                own_header_key=self._header_key,
+                peer_cid=welcome.cid,
+                peer_header_key=welcome.header_key,
+                peer_header=HeaderCipher(welcome.header_key),
+                parameters=welcome.parameters,
+                peer_candidates=welcome.candidates,
+                observed=welcome.observed,
+            )
+            return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at)
+        raise reason
+
+    def wipe(self) -> None:
+        """Overwrite the keys; the attempt is over."""
+        wipe(*self._keys)
+        self._tries.clear()

@@ -1,0 +1,302 @@
+"""What a session sends: control first, then stream bytes, alone or as whole batches."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from clawchat.nat.mtu import MtuProber
+from clawchat.nat.path import PathMachine
+from clawchat.session.keys import SendKeys
+from clawchat.transport.acks import AckMachine
+from clawchat.transport.pacing import Pacer
+from clawchat.transport.recovery import Recovery
+from clawchat.transport.runs import SentRun, StreamRun
+from clawchat.transport.streams import StreamTable
+from clawchat.values.address import Path
+from clawchat.values.limits import BLOCK, MAX_DELAY_ACK, MAX_PENDING_DATAGRAMS, OVERHEAD, TAG
+from clawchat.wire.frames import (
+    DATAGRAM_HEADER,
+    PING_FRAME,
+    STREAM_HEADER,
+    Datagram,
+    encode,
+    padded,
+    stream_header,
+)
+from clawchat.wire.packet import BatchSealer, seal
+
+MIN_STREAM_ROOM = 64
+"""A STREAM frame is not worth starting in less room than this."""
+
+PACING_GRAIN = 0.0005
+"""No pacing deadline is nearer than this, seconds: timers are coarser anyway."""
+
+BATCHES_PER_TURN = 8
+"""How many batches a session hands over at once, so that timers and other sessions stay alive."""
+
+
+class Transmit(NamedTuple):
+    """Datagrams for one path: ``data`` cut into ``size`` bytes each, the last perhaps shorter.
+
+    ``ttl`` is the IP time to live, None for the system's. ``data`` may be a view that is valid until the
+    endpoint is next asked for something to send.
+    """
+
+    data: bytes | memoryview
+    size: int
+    path: Path
+    ttl: int | None = None
+
+
+class AckSent(NamedTuple):
+    """A packet carried an ACK that reported up to ``largest``."""
+
+    largest: int
+
+
+class ControlSent(NamedTuple):
+    """A packet carried a control frame that must arrive."""
+
+    frame: bytes
+
+
+class PingSent(NamedTuple):
+    """A packet carried the application's ping ``token``, at ``sent_at``."""
+
+    token: int
+    sent_at: float
+
+
+class ProbeSent(NamedTuple):
+    """A packet was an MTU probe of ``size`` bytes."""
+
+    size: int
+
+
+class Outbound:
+    """Compose, seal and remember packets; the order of what they carry is decided here and nowhere else."""
+
+    __slots__ = (
+        "_acks",
+        "_controls",
+        "_datagrams",
+        "_keys",
+        "_paths",
+        "_pings",
+        "_sealer",
+        "_streams",
+        "blocked_by",
+        "bytes_sent",
+        "mtu",
+        "pacer",
+        "packets_sent",
+        "recovery",
+        "sent_at",
+    )
+
+    def __init__(  # noqa: PLR0913 - the machines it takes frames from
+        self,
+        keys: SendKeys,
+        streams: StreamTable,
+        acks: AckMachine,
+        paths: PathMachine,
+        mtu: MtuProber,
+        recovery: Recovery,
+        pacer: Pacer,
+        sealer: Callable[[int], BatchSealer],
+        *,
+        now: float,
+    ) -> None:
+        self._keys = keys
+        self._streams = streams
+        self._acks = acks
+        self._paths = paths
+        self._sealer = sealer
+        self._controls: deque[bytes] = deque()
+        self._datagrams: deque[bytes] = deque()
+        self._pings: deque[int | None] = deque()
+        self.mtu = mtu
+        self.recovery = recovery
+        self.pacer = pacer
+        self.sent_at = now
+        self.packets_sent = 0
+        self.bytes_sent = 0
+
+    def control(self, frame: bytes) -> None:
+        """Queue an encoded control frame that must arrive."""
+        self._controls.append(frame)
+
+    def ping(self, token: int | None) -> None:
+        """Queue a PING; the application waits for its answer if there is a token."""
+        self._pings.append(token)
+
+    def datagram(self, data: bytes) -> None:
+        """Queue an unreliable message; the oldest makes room when too many wait."""
+        if len(self._datagrams) >= MAX_PENDING_DATAGRAMS:
+            self._datagrams.popleft()
+        self._datagrams.append(data)
+
+    def max_datagram(self) -> int:
+        """Return how many bytes one unreliable message may have on this path now."""
+        return self.mtu.size - OVERHEAD - DATAGRAM_HEADER
+
+    def transmit(self, out: list[Transmit], *, now: float) -> float:
+        """Append what may be sent now; return when pacing allows more, 0 if nothing waits for it."""
+        path = self._paths.current
+        self._send_path_frames(out, now=now)
+        self._send_mtu_probe(out, now=now)
+        while self.recovery.probes_due:
+            self._send_single(out, path, now=now, force=True)
+        if self._acks.due(now=now):
+            self._send_single(out, path, now=now)
+        batches = 0
+        while batches < BATCHES_PER_TURN and (self._small_pending() or self._streams.pending()):
+            size = self.mtu.size
+            room = self.recovery.congestion.window - self.recovery.in_flight
+            if room < size:
+                return 0.0
+            paced = self.pacer.allowance(now=now)
+            if paced < size:
+                return max(self.pacer.ready_at(size), now + PACING_GRAIN)
+            sealer = self._sealer(size)
+            count = min(sealer.capacity, min(room, paced) // size, self._keys.left)
+            if count > 1 and not self._small_pending() and self._streams.pending_bytes() > sealer.chunk:
+                batches += self._send_bulk(out, sealer, count, path, now=now)
+            elif not self._send_single(out, path, now=now):
+                break
+        return 0.0 if batches < BATCHES_PER_TURN else now
+
+    def _small_pending(self) -> bool:
+        return bool(self._controls or self._datagrams or self._pings or self._streams.control_pending)
+
+    def _send_bulk(
+        self, out: list[Transmit], sealer: BatchSealer, count: int, path: Path, *, now: float
+    ) -> int:
+        run = self._streams.next_run(count * sealer.chunk)
+        if run is None:
+            return 1
+        full = run.length // sealer.chunk
+        length = full * sealer.chunk
+        if run.fin and length == run.length:
+            full -= 1
+            length -= sealer.chunk
+        if full:
+            keys = self._keys
+            packet_number = keys.packet_number
+            data = self._streams.view(run.stream, run.offset, length)
+            sealed = sealer.seal_stream(
+                keys.aead, keys.mask, keys.cid, keys.take(full), run.stream, run.offset, data
+            )
+            bulk = StreamRun(run.stream, run.offset, length, fin=False)
+            sent = SentRun(packet_number, full, now, sealer.size, eliciting=True, chunk=sealer.chunk, run=bulk)
+            self._remember(sent, now=now)
+            out.append(Transmit(sealed, sealer.size, path))
+        if length < run.length or run.fin:
+            tail = StreamRun(run.stream, run.offset + length, run.length - length, run.fin)
+            self._send_body(out, path, [self._stream_frame(tail)], (tail,), now=now)
+        return 1
+
+    def _stream_frame(self, run: StreamRun) -> bytes:
+        header = stream_header(run.stream, run.offset, run.length, fin=run.fin)
+        return header + self._streams.view(run.stream, run.offset, run.length) if run.length else header
+
+    def _send_single(self, out: list[Transmit], path: Path, *, now: float, force: bool = False) -> bool:
+        """Send one packet of whatever waits; an ACK rides along. ``force`` sends a PING if nothing does."""
+        room = self.mtu.size - OVERHEAD
+        parts: list[bytes] = []
+        records: list[object] = []
+        if self._acks.waiting:
+            largest = self._acks.largest
+            parts.append(self._acks.frame(now=now))
+            records.append(AckSent(largest))
+            room -= len(parts[0])
+        eliciting = False
+        if force or self.recovery.in_flight + self.mtu.size <= self.recovery.congestion.window:
+            room, eliciting = self._gather(parts, records, room, now=now)
+        if force and not eliciting:
+            parts.append(PING_FRAME)
+            eliciting = True
+        if not parts:
+            return False
+        self._send_body(out, path, parts, tuple(records), now=now, eliciting=eliciting)
+        return True
+
+    def _gather(self, parts: list[bytes], records: list[object], room: int, *, now: float) -> tuple[int, bool]:
+        """Move waiting frames into a packet; return the room left and whether any wants an ACK."""
+        before = len(parts)
+        while self._pings and room > 0:
+            parts.append(PING_FRAME)
+            token = self._pings.popleft()
+            if token is not None:
+                records.append(PingSent(token, now))
+            room -= 1
+        self._streams.collect_controls(self._controls.append, now=now, rtt=self.recovery.rtt.minimum)
+        while self._controls and len(self._controls[0]) <= room:
+            frame = self._controls.popleft()
+            parts.append(frame)
+            records.append(ControlSent(frame))
+            room -= len(frame)
+        while self._datagrams and len(self._datagrams[0]) + DATAGRAM_HEADER <= room:
+            frame = encode(Datagram(self._datagrams.popleft()))
+            parts.append(frame)
+            room -= len(frame)
+        while room >= MIN_STREAM_ROOM:
+            run = self._streams.next_run(room - STREAM_HEADER)
+            if run is None:
+                break
+            parts.append(self._stream_frame(run))
+            records.append(run)
+            room -= STREAM_HEADER + run.length
+        return room, len(parts) > before
+
+    def _send_body(  # noqa: PLR0913 - what a packet is made of
+        self,
+        out: list[Transmit],
+        path: Path,
+        parts: list[bytes],
+        records: tuple[object, ...],
+        *,
+        now: float,
+        eliciting: bool = True,
+        probe: bool = False,
+    ) -> None:
+        body = padded(b"".join(parts))
+        keys = self._keys
+        packet_number = keys.packet_number
+        data = seal(keys.aead, keys.mask, keys.cid, keys.take(1), body)
+        sent = SentRun(packet_number, 1, now, len(data), eliciting=eliciting, frames=records, probe=probe)
+        self._remember(sent, now=now)
+        out.append(Transmit(data, len(data), path))
+
+    def _remember(self, sent: SentRun, *, now: float) -> None:
+        self.recovery.on_sent(sent)
+        size = sent.size * sent.count
+        if sent.eliciting and not sent.probe:
+            self.pacer.spend(size)
+        self.sent_at = now
+        self.packets_sent += sent.count
+        self.bytes_sent += size
+
+    def _send_path_frames(self, out: list[Transmit], *, now: float) -> None:
+        if self._paths.waiting:
+            timeout = self.recovery.rtt.pto(MAX_DELAY_ACK)
+            for item in self._paths.take(4 * BLOCK, now=now, timeout=timeout):
+                self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False)
+
+    def _send_mtu_probe(self, out: list[Transmit], *, now: float) -> None:
+        size = self.mtu.wanted(now=now)
+        if size and self.recovery.rtt.sampled_at is not None:
+            self.mtu.on_sent(size)
+            filler = bytes(size - BLOCK - TAG - len(PING_FRAME))
+            body = [PING_FRAME, filler]
+            self._send_body(out, self._paths.current, body, (ProbeSent(size),), now=now, probe=True)
+
+    def seal_close(self, frame: bytes, path: Path) -> Transmit:
+        """Seal a CLOSE, which is not remembered: it is repeated by its own rule."""
+        keys = self._keys
+        data = seal(keys.aead, keys.mask, keys.cid, keys.take(1), padded(frame))
+        self.packets_sent += 1
+        self.bytes_sent += len(data)
+        return Transmit(data, len(data), path)

@@ -1,0 +1,60 @@
+"""The life of a session, as a table."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Final
+
+
+class State(Enum):
+    """Where a session stands."""
+
+    HALF_OPEN = "half-open"
+    OPEN = "open"
+    FLUSHING = "flushing"
+    CLOSING = "closing"
+    CLOSED = "closed"
+
+
+class Trigger(Enum):
+    """What moves a session on."""
+
+    CONFIRMED = "confirmed"
+    CLOSE_ASKED = "close asked"
+    FLUSHED = "flushed"
+    VIOLATED = "violated"
+    PEER_CLOSED = "peer closed"
+    TIMED_OUT = "timed out"
+    LINGERED = "lingered"
+
+
+TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
+    State.HALF_OPEN: {
+        Trigger.CONFIRMED: State.OPEN,
+        Trigger.CLOSE_ASKED: State.CLOSED,
+        Trigger.TIMED_OUT: State.CLOSED,
+    },
+    State.OPEN: {
+        Trigger.CLOSE_ASKED: State.FLUSHING,
+        Trigger.VIOLATED: State.CLOSING,
+        Trigger.PEER_CLOSED: State.CLOSED,
+        Trigger.TIMED_OUT: State.CLOSED,
+    },
+    State.FLUSHING: {
+        Trigger.FLUSHED: State.CLOSING,
+        Trigger.VIOLATED: State.CLOSING,
+        Trigger.PEER_CLOSED: State.CLOSED,
+        Trigger.TIMED_OUT: State.CLOSED,
+    },
+    State.CLOSING: {
+        Trigger.PEER_CLOSED: State.CLOSED,
+        Trigger.LINGERED: State.CLOSED,
+    },
+    State.CLOSED: {},
+}
+"""What is not in the table can't happen: a trigger without a row leaves the session where it is."""
+
+
+def advance(state: State, trigger: Trigger) -> State:
+    """Return the state that follows."""
+    return TRANSITIONS[state].get(trigger, state)

@@ -1,0 +1,77 @@
+"""What was received, and when to say so (RFC 9000 section 13.2)."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import Final
+
+from clawchat.values.limits import ACK_DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_ACK
+from clawchat.values.ranges import RangeSet
+from clawchat.values.timers import NEVER
+from clawchat.wire.frames import encode_ack
+
+PACKETS_PER_ACK: Final = 2
+"""An ACK is due after this many ack-eliciting packets (RFC 9000 section 13.2.2)."""
+
+
+class AckMachine:
+    """Remember received packet numbers and build the ACK frames that report them.
+
+    One ACK answers a whole batch: the driver hands over everything it received before it asks for
+    something to send.
+    """
+
+    __slots__ = ("_eliciting", "_largest", "_largest_at", "_received", "deadline")
+
+    def __init__(self) -> None:
+        self._received = RangeSet()
+        self._largest = -1
+        self._largest_at = 0.0
+        self._eliciting = 0
+        self.deadline = NEVER
+
+    @property
+    def largest(self) -> int:
+        """The largest packet number received, -1 before the first."""
+        return self._largest
+
+    @property
+    def waiting(self) -> bool:
+        """Tell whether there is anything an ACK would tell the peer that it waits for."""
+        return self._eliciting > 0
+
+    def on_received(self, first: int, count: int, *, eliciting: bool, now: float) -> None:
+        """Note packets ``first`` to ``first + count``; the caller has checked that they are no replays."""
+        gap = first != self._largest + 1
+        self._received.add(first, first + count)
+        if gap:
+            self._received.keep_newest(MAX_ACK_RANGES)
+        if first + count - 1 > self._largest:
+            self._largest = first + count - 1
+            self._largest_at = now
+        if not eliciting:
+            return
+        self._eliciting += count
+        if gap or self._eliciting >= PACKETS_PER_ACK:
+            self.deadline = now
+        elif self.deadline == NEVER:
+            self.deadline = now + MAX_DELAY_ACK
+
+    def due(self, *, now: float) -> bool:
+        """Tell whether an ACK must be sent by itself now."""
+        return self.deadline <= now
+
+    def frame(self, *, now: float) -> bytes:
+        """Encode an ACK of everything received lately, and count it as sent."""
+        ranges = [(start, stop - 1) for start, stop in islice(reversed(self._received), MAX_ACK_RANGES)]
+        self._eliciting = 0
+        self.deadline = NEVER
+        return encode_ack(ranges, int((now - self._largest_at) / ACK_DELAY_UNIT))
+
+    def on_ack_acked(self, largest: int) -> None:
+        """Stop reporting numbers up to ``largest``: the peer has seen an ACK that reported them.
+
+        The newest range stays, so that the set is never empty.
+        """
+        if largest > 0:
+            self._received.subtract(0, min(largest, self._largest))

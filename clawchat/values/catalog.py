@@ -1,0 +1,303 @@
+"""The catalog of every error code a person can meet: its cause, the next action, the exit code, the long form.
+
+A code never changes its meaning and is never used again for another one; scripts may depend on both the
+code and the exit code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class ExitCode(IntEnum):
+    """What a program tells the shell when it ends."""
+
+    OK = 0
+    OTHER = 1
+    USAGE = 2
+    SETUP = 3
+    """A configuration or security file can't be used."""
+    SERVER_SILENT = 4
+    PEER_ABSENT = 5
+    NO_DIRECT_PATH = 6
+    VERIFICATION_FAILED = 7
+    INCOMPLETE = 8
+    """Some of the work is done, and running the command again resumes it."""
+    REFUSED = 9
+    TIMEOUT = 10
+    INTERRUPTED = 130
+
+
+class Entry(NamedTuple):
+    """One code: a title, the usual cause, the usual next action, the exit code, and the long explanation."""
+
+    title: str
+    cause: str
+    action: str
+    exit_code: ExitCode
+    long: str
+
+
+_ENTRIES: Final[dict[str, Entry]] = {
+    # Security files, key files and passphrases
+    "CC-FILE-MISSING": Entry(
+        "File not found",
+        "There is no file at the path that was given.",
+        "Check the path; on the server, `clawchat-server status` prints where the security file is.",
+        ExitCode.SETUP,
+        "A security file is written by the server into its security directory and carried to the client by hand. "
+        "The server removes it as soon as a client has joined with it, so a path that worked yesterday may be "
+        "gone today. A client that joined once needs no file any more: `clawchat connect NAME` uses the sealed "
+        "credential the server handed over through the session.",
+    ),
+    "CC-FILE-MODE": Entry(
+        "File open to other users",
+        "The file or its directory can be read or changed by other users of this machine.",
+        "Take the rights of group and others away: `chmod 600 FILE`, `chmod 700 DIRECTORY`.",
+        ExitCode.SETUP,
+        "Whoever can read a security file and its key can join in your place, so ClawChat refuses files that "
+        "others can read and directories in which others can swap files. The message names the exact `chmod`. If "
+        "the file was open on a machine with other users, treat it as seen: let the server make a new one.",
+    ),
+    "CC-FILE-OWNER": Entry(
+        "File owned by another user",
+        "The file or its directory belongs to another user than the one who runs this program.",
+        "Copy the file into a directory of your own, or run `chown` as the administrator.",
+        ExitCode.SETUP,
+        "A file that belongs to somebody else can be changed by them at any time, so its mode says nothing. This "
+        "happens when a file was made with `sudo`, or copied into a container with another user id. The message "
+        "names the exact `chown`.",
+    ),
+    "CC-FILE-KIND": Entry(
+        "Not a regular file",
+        "The path leads to a symbolic link, a directory or a device.",
+        "Give the path of the file itself.",
+        ExitCode.SETUP,
+        "ClawChat follows no symbolic link when it opens secrets: a link in a directory that others can write "
+        "would let them choose what is read or overwritten. `readlink -f PATH` prints the real path.",
+    ),
+    "CC-FILE-FORMAT": Entry(
+        "File damaged or not a security file",
+        "The content isn't that of a security file, or it was changed on its way.",
+        "Copy the file again, byte for byte; if that doesn't help, let the server make a new one.",
+        ExitCode.SETUP,
+        "A security file is a small JSON document that no editor or chat program may change. The whole of it is "
+        "authenticated, its header too. The key was right if the message says that the file is damaged; a wrong "
+        "key is CC-PASSPHRASE.",
+    ),
+    "CC-FILE-EXPIRED": Entry(
+        "Security file expired",
+        "By this machine's clock the file's time is over.",
+        "Ask for a new security file; if this clock is wrong, try anyway with `--ignore-clock`.",
+        ExitCode.SETUP,
+        "A security file lives some minutes only, since whoever holds it and its key can join. The server "
+        "replaces it every few minutes until a client has joined. The server's own clock decides; this message "
+        "comes from the client's clock and saves you the wait for an answer that won't come.",
+    ),
+    "CC-FILE-USED": Entry(
+        "Security file already used",
+        "This file was used to join before, and it serves once.",
+        "Connect by the server's name (`clawchat connect NAME`), or ask for a new security file.",
+        ExitCode.SETUP,
+        "The first client that joins burns the file: the server erases the secret in it. If it wasn't you who "
+        "joined, somebody else had your file: compare the safety words with the operator, and have the session "
+        "ended and everything replaced with `clawchat-server compromised`.",
+    ),
+    "CC-PASSPHRASE": Entry(
+        "Wrong passphrase or key",
+        "The passphrase or key file isn't the one this security file was sealed with.",
+        "Type the passphrase again, or copy the server's current bootstrap key: `clawchat-server bootstrap`.",
+        ExitCode.SETUP,
+        "The file carries a commitment to its key, and the key that was given doesn't match it. Keyboard layout "
+        "and capital letters are the usual reason for passphrases; for key files it is a server that was set up "
+        "anew, or that replaced its key after COMPROMISED. A file whose header was damaged looks the same.",
+    ),
+    "CC-BOOTSTRAP-MISSING": Entry(
+        "No passphrase and no key file",
+        "The security file is sealed, and nothing was given to open it with.",
+        "Give `--key-file PATH`, or `--passphrase-file PATH`, or run in a terminal to be asked.",
+        ExitCode.SETUP,
+        "The security file and the bootstrap key (a key file or a passphrase) travel on two ways, so that one "
+        "stolen message isn't enough to join. Secrets are never taken from the command line or the environment, "
+        "where other users and logs see them.",
+    ),
+    "CC-NAME": Entry(
+        "Name can't be used",
+        "The name is empty, too long, or has characters that aren't allowed.",
+        "Use up to 64 letters, digits, dots, dashes and underscores, beginning with a letter or digit.",
+        ExitCode.USAGE,
+        "Names become file names and are shown to other people, so they are kept to characters that mean nothing "
+        "to a file system, a terminal or a shell.",
+    ),
+    # The machine
+    "CC-DISK-FULL": Entry(
+        "No space left",
+        "The file could not be written because the disk or the quota is full.",
+        "Free some space and run the command again.",
+        ExitCode.OTHER,
+        "Files are written beside the old one and put in its place only when complete, so nothing was lost: the "
+        "old content is still there.",
+    ),
+    "CC-READ-ONLY": Entry(
+        "Place can't be written",
+        "The directory is on a read-only file system, or this user may not write there.",
+        "Choose another directory, or mount it writable.",
+        ExitCode.SETUP,
+        "The usual reason is a container with a read-only root: its security and state directories must be "
+        "volumes. `clawchat paths` prints every directory in use.",
+    ),
+    "CC-CONFIG": Entry(
+        "Configuration wrong",
+        "The configuration file has an unknown key or a value that can't be used.",
+        "Mend the line that the message names; `clawchat-server config check` checks the whole file.",
+        ExitCode.SETUP,
+        "Unknown keys are errors, since a misspelt key would otherwise be a setting that silently isn't in "
+        "force. Flags win over the environment (CLAWCHAT_*), which wins over the file, which wins over defaults.",
+    ),
+    "CC-PORT-BUSY": Entry(
+        "Port in use",
+        "Another program uses this UDP port.",
+        "Leave the port out to get a free one, or choose another: `--port NUMBER`.",
+        ExitCode.SETUP,
+        "`ss -ulpn` lists who uses which UDP port on Linux. A second instance of the server is the usual reason.",
+    ),
+    "CC-ADDRESS": Entry(
+        "Address can't be used",
+        "This machine has no such address, or may not use this port.",
+        "Use 0.0.0.0 for all IPv4 addresses, or one that `ip address` lists; ports below 1024 need rights.",
+        ExitCode.SETUP,
+        "The address to listen on must be one of this machine's own. A public address that a router maps to this "
+        "machine belongs into `networking.public_address` instead.",
+    ),
+    "CC-ALREADY-RUNNING": Entry(
+        "Already running",
+        "A server with this security directory is running.",
+        "Use the running one (`clawchat-server status`), or stop it first.",
+        ExitCode.SETUP,
+        "Two servers with one security directory would replace each other's files. A second server needs a "
+        "directory of its own: `--config OTHER.yaml`.",
+    ),
+    "CC-NOT-RUNNING": Entry(
+        "Not running",
+        "No running program answers at the control socket.",
+        "Start it (`clawchat-server run`), or check with `clawchat paths` that both use one directory.",
+        ExitCode.OTHER,
+        "Commands such as `status` talk to the running program through a unix socket in its state directory. If "
+        "it runs as another user or in a container, run the command there.",
+    ),
+    "CC-CONTROL-DENIED": Entry(
+        "Control refused",
+        "The control socket belongs to another user.",
+        "Run the command as the user who runs the server.",
+        ExitCode.REFUSED,
+        "Only the user who runs the program may control it, since control includes the sessions and the keys.",
+    ),
+    # The network and the session
+    "CC-NETWORK": Entry(
+        "No network",
+        "This machine can't send to the network at all.",
+        "Connect to a network, then run `clawchat doctor`.",
+        ExitCode.OTHER,
+        "The operating system refused to send: no route, no interface, or a firewall on this machine. A network "
+        "that comes back while the program runs is picked up by itself.",
+    ),
+    "CC-SERVER-SILENT": Entry(
+        "Server silent",
+        "No answer came from the server in time.",
+        "Run `clawchat doctor FILE`; ask the operator whether the server is up and the file still current.",
+        ExitCode.SERVER_SILENT,
+        "A dark server answers nobody but the holder of a live credential, so it can't say why it is silent. The "
+        "reasons, most likely first: the security file has expired or was replaced; somebody else joined with "
+        "it; the server is down or its address has changed; a firewall between drops UDP; both sides are behind "
+        "NATs that can't be punched and no relay is set. `clawchat doctor` finds out what can be seen from here.",
+    ),
+    "CC-PEER-CLOSED": Entry(
+        "Closed by the other end",
+        "The other end closed the session.",
+        "Connect again when you want to.",
+        ExitCode.OTHER,
+        "The close was authentic: it came from the peer itself. The message gives its code and its reason.",
+    ),
+    "CC-PEER-LOST": Entry(
+        "Other end lost",
+        "Nothing was heard from the other end for three minutes, so the session was wiped.",
+        "Connect again by the server's name: `clawchat connect NAME`.",
+        ExitCode.PEER_ABSENT,
+        "Sleep, a lost network or a stopped process look alike from here. Keys of a session nobody answers on "
+        "are destroyed; the sealed next credential brings the session back without a new security file.",
+    ),
+    "CC-SESSION-CLOSED": Entry(
+        "Session closed",
+        "The session is over on this end.",
+        "Connect again to go on.",
+        ExitCode.OTHER,
+        "The session was closed here, by a command or because the program is ending.",
+    ),
+    "CC-NO-PATH": Entry(
+        "No path to the other end",
+        "No way between the two networks was found.",
+        "Run `clawchat netcheck` on both ends; set a relay under `networking.relays` if both NATs are hard.",
+        ExitCode.NO_DIRECT_PATH,
+        "Two NATs that give every destination another port, and filter by port, can't always be punched. A relay "
+        "carries the same sealed datagrams and can't read them. With `--path direct` no relay is used, and this "
+        "error is the honest answer.",
+    ),
+    "CC-COMPROMISED": Entry(
+        "All keys destroyed",
+        "Somebody declared the keys compromised, and every key and file was destroyed.",
+        "Get a new security file and a new bootstrap key from the operator, and carry both over by hand.",
+        ExitCode.OTHER,
+        "COMPROMISED destroys all keys, credentials and files of both ends and makes new ones on the server. It "
+        "can't be undone, and nothing that was stolen before works any more.",
+    ),
+    "CC-VERSION": Entry(
+        "Versions don't match",
+        "The other end, or the file, speaks another version of the protocol.",
+        "Install the same version on both ends; `clawchat --version` and `clawchat-server --version` print it.",
+        ExitCode.OTHER,
+        "The wire format has one version at a time. What is not understood is refused, never guessed at.",
+    ),
+    "CC-REFUSED": Entry(
+        "Refused by the other end",
+        "The other end doesn't allow this.",
+        "Ask the operator; the server's policy lists what is allowed.",
+        ExitCode.REFUSED,
+        "Files must be accepted by their receiver, and forwarded connections must stand in the server's policy, "
+        "which is empty at first.",
+    ),
+    # The programs
+    "CC-HANDLER": Entry(
+        "Handler failed",
+        "The program set as handler could not be started, or it ended.",
+        "Run the handler command by hand and read what it prints on stderr.",
+        ExitCode.OTHER,
+        "A handler gets one JSON line for each message on its standard input and answers with one JSON line. It "
+        "must flush its output after each line.",
+    ),
+    "CC-USAGE": Entry(
+        "Command used wrongly",
+        "The arguments don't fit the command.",
+        "See `clawchat COMMAND --help`.",
+        ExitCode.USAGE,
+        "Every command prints its own help, with examples.",
+    ),
+    "CC-INTERRUPTED": Entry(
+        "Interrupted",
+        "The program was stopped by Ctrl-C or a signal.",
+        "Run the command again; transfers go on where they stopped.",
+        ExitCode.INTERRUPTED,
+        "An interrupted program closes its sessions and removes what it must not leave behind.",
+    ),
+    "CC-UNEXPECTED": Entry(
+        "Unexpected error",
+        "The program met a situation it was not made for. This is a bug.",
+        "Run it again with `--log-level debug` and report what it prints; secrets are hidden in it.",
+        ExitCode.OTHER,
+        "Please report what you did, what you expected and what the program printed.",
+    ),
+}
+
+CATALOG: Final[Mapping[str, Entry]] = MappingProxyType(_ENTRIES)

@@ -1,0 +1,152 @@
+"""Every number of the protocol and of this implementation, each with its reason.
+
+Sizes are bytes, times are seconds, unless the name says otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+# --- the protocol: both ends must agree ------------------------------------------------------------
+
+PROTOCOL_VERSION: Final = 3
+"""The version that HELLO and WELCOME carry; another one is refused, never guessed."""
+
+BLOCK: Final = 16
+"""One AES block: the masked header that starts every packet."""
+
+TAG: Final = 16
+"""The AES-GCM authentication tag that ends every packet (NIST SP 800-38D, 128 bits)."""
+
+OVERHEAD: Final = BLOCK + TAG
+"""What sealing adds to the frames of a packet."""
+
+MIN_PACKET: Final = 48
+"""The shortest packet: header block, one padded block of frames, tag."""
+
+MIN_HELLO: Final = 256
+"""The shortest HELLO, so that a WELCOME always fits in the length of its HELLO."""
+
+MAX_HELLO: Final = 1200
+"""The longest HELLO: it must pass every path unprobed."""
+
+BASE_DATAGRAM: Final = 1200
+"""The datagram size that every path is taken to carry (RFC 9000 section 14.1)."""
+
+MAX_DATAGRAM: Final = 1472
+"""The largest datagram: an Ethernet frame of 1500 less the IPv4 and UDP headers."""
+
+HEADER_EPOCH_WELCOME: Final = 0xFFFF
+"""The epoch that marks a WELCOME; key epochs stay below it."""
+
+MAX_PACKET_NUMBER: Final = (1 << 48) - 1
+"""The packet number field holds 48 bits."""
+
+MAX_EPOCH_PACKETS: Final = 1 << 23
+"""No key seals more packets than this (NIST SP 800-38D asks for at most 2^32)."""
+
+MAX_STREAMS: Final = 256
+"""How many streams the peer may have open at once."""
+
+STREAM_WINDOW: Final = 1 << 20
+"""What a peer may send on a fresh stream before it is granted more."""
+
+SESSION_WINDOW: Final = 2 << 20
+"""What a peer may send on all streams of a fresh session before it is granted more."""
+
+MAX_DELAY_ACK: Final = 0.025
+"""The longest an acknowledgement is held back (RFC 9000 section 18.2, max_ack_delay)."""
+
+ACK_DELAY_UNIT: Final = 16e-6
+"""The ACK frame counts its delay in units of this."""
+
+MAX_OBSERVED_CANDIDATES: Final = 16
+"""How many candidates one HELLO, WELCOME or credential may carry."""
+
+# --- timers (protocol) -----------------------------------------------------------------------------
+
+HELLO_RETRIES: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
+"""The waits between HELLOs; the last repeats until the handshake's deadline."""
+
+HANDSHAKE_TIMEOUT: Final = 60.0
+"""Give up a handshake after this (`hole_punch_timeout`)."""
+
+HALF_OPEN_LIFE: Final = 5.0
+"""How long a responder keeps a handshake that its initiator has not confirmed."""
+
+KEEPALIVE: Final = 15.0
+"""Send something after this much silence, so that NAT mappings (30 s and more) stay."""
+
+DEAD_PEER: Final = 180.0
+"""Without a packet for this long the session is over and its keys are wiped."""
+
+JITTER: Final = 0.2
+"""Timers that two hosts could run in step move by up to this share, both ways."""
+
+# --- this implementation ---------------------------------------------------------------------------
+
+MAX_SEGMENTS: Final = 64
+"""The most segments the kernel takes in one UDP_SEGMENT send (Linux, UDP_MAX_SEGMENTS)."""
+
+MAX_BATCH_BYTES: Final = 65_000
+"""The most bytes in one batch: a UDP payload of 65,507 with room for the kernel's headers."""
+
+REPLAY_WINDOW: Final = 8192
+"""How far behind the newest a packet may arrive and still be told from a replay."""
+
+MAX_HALF_OPEN: Final = 16
+"""How many unconfirmed handshakes a responder keeps at once."""
+
+HANDSHAKE_RATE: Final = 20.0
+"""How many authentic HELLOs a second a responder answers."""
+
+HANDSHAKE_BURST: Final = 40
+"""How many authentic HELLOs a responder answers at once."""
+
+MAX_INITIATOR_TRIES: Final = 16
+"""How many of its HELLOs an initiator still accepts a WELCOME for."""
+
+MAX_SEEN_HELLOS: Final = 4096
+"""How many ephemeral keys a slot remembers; a slot with more is flooded by its own holder."""
+
+MAX_SESSIONS: Final = 65_536
+"""How many sessions one endpoint holds."""
+
+SEND_BUFFER: Final = 2 << 20
+"""How much unacknowledged and unsent data one stream holds before its writer should wait."""
+
+MAX_STREAM_WINDOW: Final = 8 << 20
+"""How far auto-tuning opens a stream's window."""
+
+MAX_SESSION_WINDOW: Final = 16 << 20
+"""How far auto-tuning opens a session's window."""
+
+MAX_PENDING_DATAGRAMS: Final = 256
+"""How many unreliable datagrams wait to be sent; the oldest is dropped for a newer one."""
+
+MAX_ACK_RANGES: Final = 64
+"""How many ranges of packet numbers one ACK frame reports."""
+
+MAX_EVENTS: Final = 65_536
+"""How many events wait for the application; more means it has stopped listening."""
+
+ANTI_AMPLIFICATION: Final = 3
+"""How many times the bytes received from an unproven address may be sent to it (RFC 9000 section 8.1)."""
+
+CHALLENGE_TRIES: Final = 3
+"""How often a path challenge is repeated before the path is forgotten."""
+
+MTU_PROBES: Final = (1280, 1360, 1408, 1440, 1448, 1472)
+"""Datagram sizes tried above the base: tunnels, PPPoE, IPv6 and IPv4 on Ethernet (multiples of eight)."""
+
+MTU_PROBE_TRIES: Final = 3
+"""How often a size is tried before it is taken not to fit (RFC 8899 section 5.1.2, MAX_PROBES)."""
+
+MTU_RAISE_INTERVAL: Final = 600.0
+"""How long until larger sizes are tried again (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER)."""
+
+BLACK_HOLE_PAUSE: Final = 30.0
+"""How long the base size is kept after larger datagrams seemed to vanish; an outage looks the same."""
+
+CLOSE_LINGER_PTOS: Final = 3
+"""How many probe timeouts a closed session answers late packets for (RFC 9000 section 10.2)."""

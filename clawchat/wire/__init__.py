@@ -1,0 +1,1 @@
+"""Bytes on the wire (floor 1): HELLO and WELCOME, DATA packets in batches, and the frames inside them."""

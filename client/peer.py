@@ -1,0 +1,54 @@
+"""What a link needs of a connection, and how a path is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from clawchat.session.session import SessionStats
+from clawchat.values.address import Path
+from clawchat.values.errors import SessionClosed
+
+
+class ChatStream(Protocol):
+    """What the chat needs of a stream."""
+
+    async def read(self, limit: int = -1) -> bytes:
+        """Wait for bytes; empty at the end of the stream."""
+
+    def write_now(self, data: bytes) -> None:
+        """Queue bytes; they leave at once."""
+
+
+class Peer(Protocol):
+    """The part of a connection that the chat uses."""
+
+    on_path: Callable[[Path, str], None] | None
+
+    @property
+    def words(self) -> str:
+        """Return the safety words."""
+
+    @property
+    def path(self) -> Path:
+        """Return the path in use."""
+
+    def stats(self) -> SessionStats:
+        """Return the session's figures."""
+
+    def open_stream(self) -> ChatStream:
+        """Open a stream."""
+
+    async def ping(self) -> float:
+        """Measure one round trip in seconds; waits as long as the session lives."""
+
+    async def wait_closed(self) -> SessionClosed:
+        """Wait for the end of the session and say how it ended."""
+
+    def close(self) -> None:
+        """Close the session once all that was written has arrived."""
+
+
+def describe_path(path: Path) -> str:
+    """Name a path for a person."""
+    return f"{path.remote} (direct)"

@@ -1,0 +1,21 @@
+"""What shows events and takes lines: a terminal, a pipe, or lines of JSON."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from clawchat.net.user_events import UserEvent
+from client.link import Link
+
+
+class Screen(Protocol):
+    """One way of meeting the user."""
+
+    def show(self, event: UserEvent) -> None:
+        """Show an event; never raises and never waits."""
+
+    async def run(self, link: Link) -> int:
+        """Take lines until the user is done; return the exit code."""
+
+    def close(self) -> None:
+        """Bring out all that was shown."""

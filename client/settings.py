@@ -1,0 +1,64 @@
+"""The client's configuration, ``client.yaml``."""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import dataclass
+
+from clawchat.net.config import Loaded, load
+from clawchat.net.config_schema import between, option, section
+from clawchat.services.chat import DEFAULT_ROOM
+from clawchat.services.chat_fields import MAX_NAME_BYTES, is_name
+from clawchat.values.errors import ConfigError
+from clawchat.values.limits import HANDSHAKE_TIMEOUT
+
+LONGEST_TIMEOUT = 3600.0
+
+
+def check_name(value: str | None) -> str | None:
+    """Complain about what can't name a person or a room."""
+    if value is None or is_name(value):
+        return None
+    return f"{value!r} can't be a name: use 1 to {MAX_NAME_BYTES} bytes without spaces"
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Who you are in the chat, and where your key is."""
+
+    name: str | None = option("your name in the chat; null takes your login name", default=None, check=check_name)
+    room: str = option("the room to talk in", default=DEFAULT_ROOM, check=check_name)
+    key_file: pathlib.Path | None = option(
+        "the key file that opens security files; null looks beside the security file and in this directory",
+        default=None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """How the server is reached."""
+
+    hole_punch_timeout: float = option(
+        "give up after this many seconds without an answer",
+        default=HANDSHAKE_TIMEOUT,
+        check=between(1, LONGEST_TIMEOUT),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of ``client.yaml``."""
+
+    client: Client = section(Client)
+    networking: Networking = section(Networking)
+
+
+def load_settings(
+    file: pathlib.Path, *, required: bool = False, flags: dict[str, object] | None = None
+) -> Loaded[Settings]:
+    """Read the configuration; a file that was asked for by name (``required``) must be there. Raises ConfigError."""
+    if required and not file.exists():
+        raise ConfigError(
+            "there is no such file", "Check the path; `clawchat paths` prints the usual one.", file=str(file)
+        )
+    return load(Settings, file, flags=flags)

@@ -1,0 +1,1 @@
+"""The laboratory: namespaces, rivals and measurements; it may import every other room and none imports it."""

@@ -1,0 +1,325 @@
+#!/usr/bin/env python3
+"""Write what docs/ shows of the code from the code itself; with --check only say what is out of date.
+
+A document names what goes where: everything between ``<!-- made from code: NAME -->`` and ``<!-- end -->`` is ours.
+Run it with the environment's own Python: ``.venv/bin/python scripts/diagrams.py``.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import sys
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from enum import Enum
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, Final, NamedTuple, TypeVar
+
+import click
+
+CHECKOUT: Final = Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(CHECKOUT)]
+
+from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the checkout must be on the path first)
+from clawchat.session import state  # noqa: E402  (as above)
+from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
+from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
+from client.settings import Settings as ClientSettings  # noqa: E402  (as above)
+from server.settings import Settings as ServerSettings  # noqa: E402  (as above)
+
+MARKED: Final = re.compile(r"(<!-- made from code: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
+StateT = TypeVar("StateT", bound=Enum)
+TriggerT = TypeVar("TriggerT", bound=Enum)
+
+ROW_BYTES: Final = 8
+BYTE_COLUMNS: Final = 8
+
+
+class Field(NamedTuple):
+    """A stretch of bytes; a size of 0 stands for as many as the content takes."""
+
+    label: str
+    size: int = 0
+
+
+FRAMES: Final[dict[FrameType, tuple[Field, ...]]] = {
+    FrameType.PADDING: (Field("00", 1), Field("00 to the end of the packet")),
+    FrameType.PING: (Field("01", 1),),
+    FrameType.ACK: (
+        Field("02", 1),
+        Field("count", 1),
+        Field("delay", 2),
+        Field("first", 4),
+        Field("largest", 8),
+        Field("count × ( gap u32, length u32 )"),
+    ),
+    FrameType.STREAM: (
+        Field("03", 1),
+        Field("flags", 1),
+        Field("length", 2),
+        Field("stream", 4),
+        Field("offset", 8),
+        Field("data (length bytes)"),
+    ),
+    FrameType.RESET: (Field("04", 1), Field("0", 1), Field("code", 2), Field("stream", 4), Field("final size", 8)),
+    FrameType.STOP: (Field("05", 1), Field("0", 1), Field("code", 2), Field("stream", 4)),
+    FrameType.MAX_DATA: (Field("06", 1), Field("limit", 8)),
+    FrameType.MAX_STREAM_DATA: (Field("07", 1), Field("stream", 4), Field("limit", 8)),
+    FrameType.MAX_STREAMS: (Field("08", 1), Field("count", 4)),
+    FrameType.DATAGRAM: (Field("09", 1), Field("length", 2), Field("data (length bytes)")),
+    FrameType.CLOSE: (Field("0A", 1), Field("code", 2), Field("length", 2), Field("reason (UTF-8)")),
+    FrameType.PATH_CHALLENGE: (Field("0B", 1), Field("token", 8)),
+    FrameType.PATH_RESPONSE: (Field("0C", 1), Field("token", 8), Field("observed address (7 or 19)")),
+    FrameType.CANDIDATES: (
+        Field("0D", 1),
+        Field("generation", 4),
+        Field("count", 1),
+        Field("count × address (7 or 19)"),
+    ),
+}
+
+
+ADDRESS: Final = "address (7 or 19)"
+LAYOUTS: Final[dict[str, tuple[Field, ...]]] = {
+    "hello": (
+        Field("H = AES( hello header key, slot id 8 | random 8 )", 16),
+        Field("sealed: length 2 | Noise message 1 | 00 …"),
+        Field("tag", 16),
+    ),
+    "hello payload": (
+        Field("version", 1),
+        Field("flags", 1),
+        Field("client's cid", 8),
+        Field("client's header key", 32),
+        Field("count", 1),
+        Field(f"count × {ADDRESS}"),
+        Field("time bucket, only if flags & 1", 4),
+    ),
+    "welcome": (
+        Field("H = AES( client's header key, cid 8 | FFFF | random 6 )", 16),
+        Field("sealed: length 2 | Noise message 2 | 00 …"),
+        Field("tag", 16),
+    ),
+    "welcome payload": (
+        Field("version", 1),
+        Field("server's cid", 8),
+        Field("server's header key", 32),
+        Field(f"observed {ADDRESS}"),
+        Field("count", 1),
+        Field(f"count × {ADDRESS}"),
+        Field("max stream data", 4),
+        Field("max data", 4),
+        Field("max streams", 2),
+        Field("max datagram", 2),
+        Field("idle timeout", 2),
+    ),
+    "data header": (Field("receiver's cid", 8), Field("epoch", 2), Field("packet number", 6)),
+    "data": (
+        Field("AES( receiver's header key, header )", 16),
+        Field("sealed: frames | 00 …"),
+        Field("tag", 16),
+    ),
+    "nonce": (Field("0", 4), Field("epoch", 2), Field("packet number", 6)),
+    "address": (Field("4 or 6", 1), Field("IPv4 address", 4), Field("port", 2)),
+}
+
+
+class Piece(NamedTuple):
+    """The part of a field that lies in one row."""
+
+    field: int
+    start: int
+    stop: int
+    label: str
+
+
+def pieces(fields: tuple[Field, ...]) -> list[list[Piece]]:
+    """Lay fields out in rows of eight bytes; a field of unknown size ends with the row that has room for its name."""
+    rows: list[list[Piece]] = [[]]
+    at = 0
+    for index, (label, size) in enumerate(fields):
+        if at == ROW_BYTES:
+            rows.append([])
+            at = 0
+        here = ROW_BYTES - at
+        left = size or (here if len(label) < here * BYTE_COLUMNS else here + ROW_BYTES)
+        # The name of a field that is split stands in its widest part.
+        name_in = int(min(left - here, ROW_BYTES) > here)
+        part = 0
+        while left:
+            if at == ROW_BYTES:
+                rows.append([])
+                at = 0
+            width = min(left, ROW_BYTES - at)
+            rows[-1].append(Piece(index, at, at + width, label if part == name_in else ""))
+            at, left, part = at + width, left - width, part + 1
+    return rows
+
+
+def edge(above: list[Piece], below: list[Piece]) -> str:
+    """Draw the line between two rows, open where one field goes on."""
+
+    def owner(row: list[Piece], byte: int) -> int | None:
+        return next((piece.field for piece in row if piece.start <= byte < piece.stop), None)
+
+    bars = {side * BYTE_COLUMNS for row in (above, below) for piece in row for side in (piece.start, piece.stop)}
+    line = ""
+    for column in range(ROW_BYTES * BYTE_COLUMNS + 1):
+        byte = min(column // BYTE_COLUMNS, ROW_BYTES - 1)
+        up, down = owner(above, byte), owner(below, byte)
+        drawn = up != down
+        line += "+" if column in bars else "-" if drawn else " "
+    return line.rstrip()
+
+
+def boxes(fields: tuple[Field, ...]) -> str:
+    """Draw a byte layout, eight bytes a row."""
+    rows = pieces(fields)
+    ruler = "".join(f"{byte:<{BYTE_COLUMNS}}" for byte in range(ROW_BYTES + 1)).rstrip()
+    drawing = [ruler]
+    for above, row in zip([[], *rows], rows, strict=False):
+        drawing.append(edge(above, row))
+        cells = [piece.label.center((piece.stop - piece.start) * BYTE_COLUMNS - 1) for piece in row]
+        drawing.append("|" + "|".join(cells) + "|")
+    return "\n".join([*drawing, edge(rows[-1], [])])
+
+
+def layout(name: str) -> str:
+    """Draw one of the layouts above."""
+    return f"```text\n{boxes(LAYOUTS[name])}\n```\n"
+
+
+def frames() -> str:
+    """Draw every frame."""
+    return "\n\n".join(f"**{kind.name}**\n\n```text\n{boxes(FRAMES[kind])}\n```" for kind in FrameType) + "\n"
+
+
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    """Write a Markdown table."""
+    lines = [head, tuple("---" for _ in head), *rows]
+    return "\n".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |" for line in lines) + "\n"
+
+
+def close_codes() -> str:
+    """List the codes that CLOSE may carry."""
+    return table(("code", "name"), [(str(code.value), code.name) for code in CloseCode])
+
+
+def transitions(rows: Mapping[StateT, Mapping[TriggerT, StateT]], start: StateT) -> str:
+    """Draw a transition table as a Mermaid state diagram."""
+    names = {each: each.name.lower() for each in rows}
+    lines = ["```mermaid", "stateDiagram-v2", f"    [*] --> {names[start]}"]
+    for before, row in rows.items():
+        lines += [f"    {names[before]} --> {names[after]}: {trigger.value}" for trigger, after in row.items()]
+        if not row:
+            lines.append(f"    {names[before]} --> [*]")
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+def session_states() -> str:
+    """Draw the life of a session."""
+    return transitions(state.TRANSITIONS, state.State.HALF_OPEN)
+
+
+def floors() -> str:
+    """Draw the floors in the order the import contract has them."""
+    contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
+    (layers,) = (each["layers"] for each in contracts["contracts"] if each["id"] == "floors")
+    nodes = [[name.strip() for name in layer.split("|")] for layer in layers]
+    lines = ["```mermaid", "flowchart TD"]
+    for upper, lower in pairwise(nodes):
+        lines += [f"    {above} --> {below}" for above in upper for below in lower]
+    return "\n".join([*lines, "```"]) + "\n"
+
+
+class Limit(NamedTuple):
+    """One named number: the heading it stands under, its name, how it is written, its sentence."""
+
+    section: str
+    name: str
+    value: str
+    sentence: str
+
+
+def limits() -> Iterator[Limit]:
+    """Read the constants, their sections and their sentences from the source."""
+    source = (CHECKOUT / "clawchat/values/limits.py").read_text(encoding="utf-8")
+    headings = {number: line for number, line in enumerate(source.splitlines(), 1) if line.startswith("# ---")}
+    body = ast.parse(source).body
+    for statement, below in pairwise(body):
+        if not (isinstance(statement, ast.AnnAssign) and isinstance(statement.target, ast.Name) and statement.value):
+            continue
+        (_, heading) = max((number, line) for number, line in headings.items() if number < statement.lineno)
+        sentence = ast.literal_eval(below.value) if isinstance(below, ast.Expr) else ""
+        yield Limit(heading.strip("# -"), statement.target.id, ast.unparse(statement.value), " ".join(sentence.split()))
+
+
+def limit_tables() -> str:
+    """List every limit, a table for each section."""
+    found = list(limits())
+    parts = []
+    for section in dict.fromkeys(limit.section for limit in found):
+        rows = [(f"`{each.name}`", f"`{each.value}`", each.sentence) for each in found if each.section == section]
+        parts.append(f"**{section[0].upper()}{section[1:]}**\n\n" + table(("name", "value", "reason"), rows))
+    return "\n".join(parts)
+
+
+def error_codes() -> str:
+    """List every code a person can meet."""
+    rows = [(f"`{code}`", entry.title, str(int(entry.exit_code)), entry.action) for code, entry in CATALOG.items()]
+    return table(("code", "what", "exit", "what to do"), rows)
+
+
+def settings(schema: type[Any]) -> str:
+    """List the keys of a configuration."""
+    rows: list[tuple[str, ...]] = []
+    for name, part in sections_of(schema).items():
+        options = {name: part} if isinstance(part, Option) else {f"{name}.{key}": o for key, o in part.options.items()}
+        rows += [(f"`{key}`", f"`{json.dumps(each.default)}`", each.help) for key, each in options.items()]
+    return table(("key", "default", "what"), rows)
+
+
+def commands(group: click.Group) -> str:
+    """List the commands of a program with their first sentence."""
+    rows = [(f"`{name}`", each.get_short_help_str(limit=200)) for name, each in sorted(group.commands.items())]
+    return table(("command", "what it does"), rows)
+
+
+MAKERS: Final[dict[str, Callable[[], str]]] = {
+    **{f"layout {name}": partial(layout, name) for name in LAYOUTS},
+    "frames": frames,
+    "close codes": close_codes,
+    "session states": session_states,
+    "floors": floors,
+    "limits": limit_tables,
+    "error codes": error_codes,
+    "server settings": partial(settings, ServerSettings),
+    "client settings": partial(settings, ClientSettings),
+}
+
+
+def renewed(text: str) -> str:
+    """Return a document with every marked part made anew."""
+    return MARKED.sub(lambda match: f"{match[1]}\n{MAKERS[match['name']]()}\n{match[3]}", text)
+
+
+def main() -> int:
+    """Renew the documents, or with --check name those that are out of date."""
+    stale = []
+    for path in [CHECKOUT / "README.md", *sorted((CHECKOUT / "docs").glob("*.md"))]:
+        text = path.read_text(encoding="utf-8")
+        if (new := renewed(text)) != text:
+            stale.append(path.relative_to(CHECKOUT).as_posix())
+            if "--check" not in sys.argv:
+                path.write_text(new, encoding="utf-8")
+    for name in stale:
+        print(f"{'out of date' if '--check' in sys.argv else 'written'}: {name}")
+    return int(bool(stale) and "--check" in sys.argv)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,250 @@
+"""The running server: an endpoint on its socket, and what this program does with the events it tells."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final
+
+from clawchat.crypto.bootstrap import Bootstrap
+from clawchat.crypto.keylog import KeyLog
+from clawchat.net.driver import Node
+from clawchat.net.interfaces import host_candidates
+from clawchat.net.report import personal
+from clawchat.services.chat_hub import Hub
+from clawchat.services.handover import write_handover
+from clawchat.services.preface import StreamCode
+from clawchat.session.endpoint import Endpoint
+from clawchat.values.address import Address
+from clawchat.values.errors import PeerClosed, PersonalError, SessionClosed, UsageError
+from clawchat.values.events import (
+    Event,
+    PathChanged,
+    SessionEnded,
+    SessionOpened,
+    SlotConfirmed,
+    StreamOpened,
+    StreamReadable,
+    StreamReset,
+    StreamStopped,
+    StreamWritable,
+)
+from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
+from server.chat_service import ChatService
+from server.handler import Handler
+from server.home import Home
+from server.invitations import DEFAULT_NAME, Invitations, Maker
+from server.logs import Log
+from server.returning import Returning
+from server.settings import Settings, public_address
+
+HEADER_KEY_BYTES: Final = 32
+# With the handler's own grace this keeps the whole end below two seconds.
+CLOSE_SECONDS: Final = 1.0
+CLOSE_CODE: Final = 0
+CLOSE_REASON: Final = "the server is stopping"
+# How often it is looked whether a client needs its next credential; it has hours to spare.
+LOOK_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """A client that is here: the session's id, the invitation it came by, and since when (Unix seconds)."""
+
+    session: int
+    name: str
+    since: float
+
+
+class Program:
+    """One server. ``start`` it on the running loop, then ``stop`` it; in between it lives off events."""
+
+    def __init__(
+        self, home: Home, settings: Settings, bootstrap: Bootstrap, *, keylog: KeyLog | None = None, log: Log | None = None
+    ) -> None:
+        self.home = home
+        self.settings = settings
+        self.started_at = time.time()
+        self.keylog = keylog is not None
+        self.guests: dict[int, Guest] = {}
+        self.log = log or Log()
+        self.endpoint = Endpoint(random=secrets.token_bytes, keylog=keylog)
+        self.node = Node(self.endpoint, on_event=self._on_event)
+        self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.endpoint, self.log)
+        self.hub = Hub(
+            server=settings.server.id,
+            rooms=settings.chat.rooms,
+            history=settings.chat.history,
+            first_number=int(self.started_at * 1000),
+        )
+        self.chat = ChatService(self.hub, wake=self.node.wake, log=self.log)
+        self.handler = (
+            Handler(settings.handler, settings.chat.handler_name, settings.chat.rooms, self.chat, self.log)
+            if settings.handler
+            else None
+        )
+        self._maker = Maker(
+            settings.server.id, bytearray(HEADER_KEY_BYTES), settings.networking.relays, self._candidates
+        )
+        self.invitations = Invitations(home, settings, bootstrap, self._maker, self.endpoint, self.log)
+        self.port = Address(settings.server.ip, 0)
+        self._joining: dict[int, str] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Open the port, arm the credentials of clients that may come back, write the first security file.
+
+        Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, or what kept a file from being read or written.
+        """
+        slots = self.returning.load()
+        key = slots[-1].credential.hello_header_key if slots else secrets.token_bytes(HEADER_KEY_BYTES)
+        self._maker.hello_header_key[:] = key
+        usual = slots[-1].credential.candidates[0].port if slots and slots[-1].credential.candidates else 0
+        await self._open_port(usual)
+        self.endpoint.candidates = tuple(self._candidates())
+        await self.invitations.open(DEFAULT_NAME)
+        self._spawn(self.invitations.keep())
+        self._spawn(self._keep_promises())
+        if self.handler is not None:
+            self._spawn(self.handler.run())
+        self.log.info(
+            "started",
+            server=self.settings.server.id,
+            port=str(self.port),
+            candidates=[str(address) for address in self._candidates()],
+            returning=len(self.returning),
+        )
+
+    async def stop(self) -> None:
+        """Close all sessions and end within two seconds; security files that nobody has used are removed."""
+        self.log.info("stopping", sessions=len(self.guests))
+        tasks = tuple(self._tasks)
+        for task in tasks:
+            task.cancel()
+        self.invitations.close()
+        await asyncio.gather(
+            *tasks,
+            self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS),
+            return_exceptions=True,
+        )
+        self.log.info("stopped")
+
+    async def replace_bootstrap(self, bootstrap: Bootstrap) -> None:
+        """Seal everything under another bootstrap key."""
+        await self.invitations.renew_all(bootstrap)
+        await self.returning.reseal(bootstrap)
+
+    async def _open_port(self, usual: int) -> None:
+        """Open the configured port; without one the usual, which clients that come back know, or else a random one."""
+        wish = self.settings.server.port
+        for number in [wish] if wish else [usual, 0] if usual else [0]:
+            try:
+                handle = await self.node.open_port(Address.make(self.settings.server.ip, number))
+            except PersonalError as error:
+                if wish or not number:
+                    raise
+                self.log.warning("usual-port-not-free", port=number, code=error.code)
+            else:
+                self.port = self.node.ports[handle].address
+                return
+
+    def _candidates(self) -> list[Address]:
+        public = self.settings.networking.public_address
+        if public is not None:
+            return [public_address(public, self.port.port)]
+        return host_candidates(self.port)[:MAX_OBSERVED_CANDIDATES]
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            told = personal(error)
+            self.log.error("unexpected", code=told.code, cause=told.cause)
+
+    # ------------------------------------------------------------------------------------ what the endpoint tells
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case SlotConfirmed():
+                self._confirmed(event)
+            case SessionOpened():
+                self._opened(event)
+            case SessionEnded():
+                self._ended(event.session, event.error)
+            case StreamOpened():
+                self._stream_opened(event)
+            case StreamReadable():
+                self.chat.readable(event.session, event.stream)
+            case StreamWritable():
+                self.chat.writable(event.session, event.stream)
+            case StreamReset() | StreamStopped():
+                self.chat.broken(event.session, event.stream)
+            case PathChanged():
+                self.log.info("path-changed", session=event.session, remote=str(event.path.remote), why=event.why)
+            case _:
+                return  # ports are the driver's, and nothing here pings or sends datagrams
+
+    def _confirmed(self, event: SlotConfirmed) -> None:
+        """Burn what the client came by; one that comes by what was burnt a moment ago is turned away."""
+        name = self.invitations.burn(event.slot_id)
+        if name is None:
+            name = self.returning.burn(event.slot_id)
+        session = self.endpoint.sessions.get(event.session)
+        if name is None:
+            self.log.warning("late-client-refused", session=event.session)
+            if session is not None:
+                session.close(StreamCode.REFUSED, "the security file is used", now=time.monotonic(), at_once=True)
+            return
+        self._joining[event.session] = name
+
+    def _opened(self, event: SessionOpened) -> None:
+        name = self._joining.pop(event.session, None)
+        if name is None:
+            return
+        self.guests[event.session] = Guest(event.session, name, time.time())
+        self.log.info("session-opened", session=event.session, name=name, remote=str(event.path.remote))
+        if self.returning.enabled:
+            self._spawn(self._hand_over(event.session, name))
+        else:
+            self._spawn(self.returning.save())
+
+    def _ended(self, session: int, error: SessionClosed) -> None:
+        self.chat.session_ended(session, error)
+        self.returning.ended(session)
+        guest = self.guests.pop(session, None)
+        if guest is None:
+            return
+        reason = error.reason if isinstance(error, PeerClosed) else str(error)
+        self.log.info("session-ended", session=session, name=guest.name, code=error.code, reason=reason)
+
+    def _stream_opened(self, event: StreamOpened) -> None:
+        session = self.endpoint.sessions.get(event.session)
+        if session is not None and event.session in self.guests:
+            self.chat.opened(event.session, session, event.stream)
+
+    # ------------------------------------------------------------------------------------ next credentials
+
+    async def _keep_promises(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for session, name in self.returning.due():
+                await self._hand_over(session, name)
+
+    async def _hand_over(self, session_id: int, name: str) -> None:
+        """Give the client what it comes back with."""
+        slot = await self.returning.promise(session_id, name, self._maker)
+        session = self.endpoint.sessions.get(session_id)
+        if session is None:
+            return
+        try:
+            session.write(session.open_stream(), write_handover(slot.credential), fin=True)
+        except UsageError as error:
+            self.log.warning("next-credential-not-sent", session=session_id, reason=str(error))
+        self.node.wake()

@@ -1,0 +1,180 @@
+"""The keys of ``server.yaml``: their types, their defaults, and what they are for."""
+
+from __future__ import annotations
+
+import ipaddress
+import pathlib
+from dataclasses import dataclass
+
+from clawchat.crypto.credential import check_name
+from clawchat.net.config_schema import between, each, one_of, option, section
+from clawchat.services.chat import DEFAULT_ROOM
+from clawchat.services.chat_fields import MAX_ROOMS, is_name
+from clawchat.values.address import Address
+from clawchat.values.errors import PersonalError, UsageError
+
+# Keys that are kept for the parts of the protocol that are not in this version; setting one is warned about.
+LATER = " (this version does not use it)"
+
+KEY_FILE = "key-file"
+PASSPHRASE = "passphrase"
+
+HEADING = """\
+Configuration of the ClawChat server. Every key stands here with its default or what `init` was told.
+A flag goes before CLAWCHAT_SECTION_KEY in the environment, that before this file, this before the default.
+`clawchat-server config check` names the file, line and column of a mistake."""
+
+
+def _slot_name(value: str) -> str | None:
+    try:
+        check_name(value)
+    except PersonalError as error:
+        return error.cause
+    return None
+
+
+def _ip(value: str) -> str | None:
+    try:
+        ipaddress.ip_address(value)
+    except ValueError:
+        return f"must be an IP address, not {value!r}"
+    return None
+
+
+def _public(value: str | None) -> str | None:
+    if value is None:
+        return None
+    try:
+        public_address(value, 0)
+    except UsageError:
+        return f"must be an IP address, or one with a port such as 192.0.2.1:5000 or [2001:db8::1]:5000, not {value!r}"
+    return None
+
+
+def public_address(value: str, port: int) -> Address:
+    """Read ``networking.public_address``, which takes our own port when it names none. Raises UsageError."""
+    try:
+        return Address.make(value.strip("[]"), port)
+    except UsageError:
+        return Address.parse(value)
+
+
+def _room(value: str) -> str | None:
+    return None if is_name(value) else f"not a room's name: {value!r} (1 to 64 bytes, printable, no spaces)"
+
+
+def _rooms(values: tuple[str, ...]) -> str | None:
+    if not 1 <= len(values) <= MAX_ROOMS:
+        return f"must be 1 to {MAX_ROOMS} rooms"
+    return each(_room)(values)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Who the server is, and where it listens."""
+
+    id: str = option("the name that clients see", default="clawchat-server", check=_slot_name)
+    ip: str = option("the address to listen on", default="0.0.0.0", check=_ip)  # noqa: S104 - reaching every peer is the purpose
+    port: int | None = option(
+        "the UDP port; null picks a random one in 49152-65535", default=None, check=between(1, 65535)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Who may join, and for how long."""
+
+    directory: pathlib.Path | None = option(
+        "where security files, keys and the control socket live (mode 0700); null is the platform's place for them",
+        default=None,
+    )
+    bootstrap: str = option(
+        "what security files are sealed with: key-file (bootstrap.key in the directory), or passphrase (asked for)",
+        default=KEY_FILE,
+        check=one_of(KEY_FILE, PASSPHRASE),
+    )
+    file_validity_minutes: float = option(
+        "how long a security file may be used", default=11.0, check=between(0.05, 24 * 60)
+    )
+    auto_regenerate_minutes: float = option(
+        "how often an unused security file is replaced; the old one keeps its own validity",
+        default=10.0,
+        check=between(0.05, 24 * 60),
+    )
+    resume_hours: float = option(
+        "how long a client that was here can come back without a new file; 0 turns it off",
+        default=24.0,
+        check=between(0, 24 * 365),
+    )
+    always_available: bool = option(
+        "make a new default.sec after a client has used it; false leaves that to `clawchat-server invite`",
+        default=False,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """How often keys and ports change."""
+
+    key_rotation_interval: float = option(
+        f"seconds between new session keys{LATER}", default=3600.0, check=between(60, 3900)
+    )
+    port_rotation_interval: float = option(
+        f"seconds between new UDP ports; 0 keeps the port{LATER}", default=3600.0, check=between(0, 7 * 24 * 3600)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """How the server is reached."""
+
+    public_address: str | None = option(
+        "the address clients reach this server at, with a port if it differs; null offers this machine's own addresses",
+        default=None,
+        check=_public,
+    )
+    relays: tuple[str, ...] = option("relays that carry sealed datagrams when there is no direct path", default=())
+    stun_servers: tuple[str, ...] = option(f"servers that tell us our public address{LATER}", default=())
+    port_mapping: bool = option(f"ask the router to map our port{LATER}", default=True)
+    hole_punch_timeout: float = option(
+        f"seconds until an attempt to find a path is given up{LATER}", default=60.0, check=between(1, 3600)
+    )
+    nat_detection: bool = option(f"find out what the NATs on the way do{LATER}", default=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """What the chat keeps."""
+
+    rooms: tuple[str, ...] = option(
+        "rooms that are always there; everybody enters the first", default=(DEFAULT_ROOM,), check=_rooms
+    )
+    history: int = option(
+        "how many messages of a room newcomers are shown; 0 keeps nothing", default=0, check=between(0, 1000)
+    )
+    handler_name: str = option("the name of the handler in the chat", default="bot", check=_room)
+
+
+@dataclass(frozen=True, slots=True)
+class Logging:
+    """What is told on standard error."""
+
+    level: str = option("debug, info, warning or error", default="info", check=one_of("debug", "info", "warning", "error"))
+    format: str = option(
+        "json, text, or auto: text on a terminal, JSON elsewhere", default="auto", check=one_of("auto", "json", "text")
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All of ``server.yaml``."""
+
+    server: Server = section(Server)
+    security: Security = section(Security)
+    encryption: Encryption = section(Encryption)
+    networking: Networking = section(Networking)
+    chat: Chat = section(Chat)
+    logging: Logging = section(Logging)
+    handler: tuple[str, ...] = option(
+        "a command that answers in the chat: one JSON line in for each message, one out; [] is none", default=()
+    )
