@@ -7,7 +7,6 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from clawchat.crypto.credential import Credential
@@ -15,56 +14,50 @@ from clawchat.net.connection import Connection, connect
 from clawchat.net.driver import Node
 from clawchat.net.error_queue import PathError
 from clawchat.net.interfaces import host_addresses, host_candidates
-from clawchat.session.endpoint import Endpoint, EndpointConfig
+from clawchat.session.config import EndpointConfig
+from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.errors import HandshakeFailed, PersonalError
+from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
 from client.diagnosis import diagnose
+from client.plan import Plan
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the server may be reached through any interface
 ANY_IPV6: Final = "::"
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Whom to reach and how long to try; ``keylog`` takes the lines that open the recorded traffic."""
-
-    credential: Credential
-    timeout: float
-    keylog: Callable[[str], None] | None = None
-
-
 @contextlib.asynccontextmanager
-async def dialled(call: Call) -> AsyncIterator[Connection]:
+async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> AsyncIterator[Connection]:
     """Connect, and close everything when the context ends. Raises PersonalError, CC-SERVER-SILENT among them."""
     complaints: set[str] = set()
 
     def on_icmp(error: PathError) -> None:
         complaints.add(error.name)
 
-    addresses = host_addresses()
-    port_address = Address(ANY_IPV6 if _only_ipv6(call.credential, addresses) else ANY_IPV4, 0)
-    endpoint = Endpoint(random=os.urandom, config=EndpointConfig(), keylog=call.keylog)
+    credential, addresses = plan.opened.credential, host_addresses()
+    host = plan.local.host or (ANY_IPV6 if _only_ipv6(credential, addresses) else ANY_IPV4)
+    endpoint = Endpoint(random=os.urandom, config=EndpointConfig(), keylog=keylog)
     node = Node(endpoint, on_event=lambda _event: None, on_icmp=on_icmp)
     try:
-        port = await node.open_port(port_address)
-        endpoint.candidates = tuple(host_candidates(node.ports[port].address))
+        port = await node.open_port(Address(host, plan.local.port))
+        endpoint.candidates = tuple(host_candidates(node.ports[port].address))[:MAX_OBSERVED_CANDIDATES]
         try:
-            connection = await connect(node, call.credential, port=port, timeout=call.timeout)
+            connection = await connect(node, credential, port=port, timeout=plan.timeout)
         except HandshakeFailed as failed:
-            raise silent_server(call, addresses, sorted(complaints)) from failed
+            raise silent_server(credential, plan.timeout, addresses, sorted(complaints)) from failed
         yield connection
     finally:
         await asyncio.shield(node.close())
 
 
-def silent_server(call: Call, addresses: Sequence[str], complaints: Sequence[str]) -> PersonalError:
+def silent_server(
+    credential: Credential, timeout: float, addresses: Sequence[str], complaints: Sequence[str]
+) -> PersonalError:
     """Make the error of a server that did not answer, with all that this side can see of the reason."""
-    found = diagnose(
-        call.credential, now_unix=int(time.time()), own_addresses=addresses, path_errors=complaints
-    )
-    cause = f"no answer from {call.credential.name} within {call.timeout:g} s"
+    found = diagnose(credential, now_unix=int(time.time()), own_addresses=addresses, path_errors=complaints)
+    cause = f"no answer from {credential.name} within {timeout:g} s"
     if not found:
-        tried = ", ".join(map(str, call.credential.candidates)) or "no address"
+        tried = ", ".join(map(str, credential.candidates)) or "no address"
         unseen = "the file was replaced or used by somebody else, the server is down, or a firewall drops UDP"
         return PersonalError(
             "CC-SERVER-SILENT",

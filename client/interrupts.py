@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+from collections.abc import Coroutine
 from types import FrameType, TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from clawchat.values.catalog import ExitCode
+from clawchat.values.errors import PersonalError
+
+T = TypeVar("T")
+
+INTERRUPTED: Final = "CC-INTERRUPTED"
 
 _SIGNALS: Final = [
     number
@@ -45,3 +51,19 @@ class Interrupts:
         if self.asked.is_set():
             os._exit(ExitCode.INTERRUPTED)
         self._loop.call_soon_threadsafe(self.asked.set)
+
+
+async def unless_interrupted(work: Coroutine[Any, Any, T], interrupts: Interrupts) -> T:
+    """Do some work, and give it up when a signal asks to end. Raises PersonalError (CC-INTERRUPTED) then."""
+    task = asyncio.create_task(work)
+    asked = asyncio.create_task(interrupts.asked.wait())
+    try:
+        waited: set[asyncio.Future[Any]] = {task, asked}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if not task.done():
+            raise PersonalError(INTERRUPTED, "interrupted")
+        return task.result()
+    finally:
+        for each in (task, asked):
+            each.cancel()
+        await asyncio.gather(task, asked, return_exceptions=True)

@@ -45,14 +45,16 @@ class Link:
     ``emit`` is called with every event, in order, on the loop's thread. Start with ``open`` and end with ``close``.
     """
 
-    def __init__(self, peer: Peer, *, server: str, name: str, room: str, emit: Callable[[UserEvent], None]) -> None:
+    def __init__(  # noqa: PLR0913 - who, where and as whom
+        self, peer: Peer, *, server: str, name: str, room: str, token: str, emit: Callable[[UserEvent], None]
+    ) -> None:
         self.server = server
         self.room = room
         self.outbox = Outbox()
         self.ended: asyncio.Future[ClawchatError] = asyncio.get_running_loop().create_future()
         self._peer = peer
         self._emit = emit
-        self._chat = ChatClient(name)
+        self._chat = ChatClient(name, token=token or None)
         self.pulse = Pulse(peer, emit)
         self.roster = Roster()
         self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -86,9 +88,10 @@ class Link:
     async def close(self) -> None:
         """Close the session once all that was said is on the other end, within a few seconds."""
         self._closing = True
-        self._peer.close()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._peer.wait_closed(), CLOSE_TIMEOUT)
+        if not self.ended.done():
+            self._peer.close()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._peer.wait_closed(), CLOSE_TIMEOUT)
         self.pulse.stop()
         for task in self._tasks:
             task.cancel()

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import pathlib
+import secrets
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from clawchat.crypto.bootstrap import HKDF, KEY_FILE_BYTES, Bootstrap, KeyFile
 from clawchat.crypto.credential import Credential
@@ -14,12 +17,24 @@ from clawchat.crypto.secfile import MAX_FILE_BYTES, check_fresh, open_file
 from clawchat.net.files import load_bootstrap, read_private
 from clawchat.net.paths import BOOTSTRAP_KEY_NAME, Places
 from clawchat.values.errors import SecurityFileError
+from client.returns import KnownServers, Notes
 from client.used import UsedFiles
 
 TRIES: Final = 3
 """How often a person may mistype a passphrase."""
 
+TOKEN_BYTES: Final = 16
+"""What names this client to a chat, so that it is the same member when it comes back."""
+
 WRONG_KEY: Final = "CC-PASSPHRASE"
+
+
+class Opened(NamedTuple):
+    """A credential, what opened its file, and what to note when the next one is kept."""
+
+    credential: Credential
+    bootstrap: Bootstrap
+    notes: Notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,39 +48,59 @@ class Opener:
     ignore_clock: bool = False
     ignore_used: bool = False
 
-    def open(self, file: pathlib.Path, *, now_unix: float) -> Credential:
-        """Read and open a file; raises SecurityFileError whose action is the next step."""
+    def open(self, what: str, *, now_unix: float) -> Opened:
+        """Open a security file, or by a server's name the one that its server handed over.
+
+        Raises SecurityFileError whose action is the next step.
+        """
+        file, notes = self._find(what)
         data = read_private(file, MAX_FILE_BYTES)
-        credential = self._unseal(file, data)
+        _check_form(data)
+        opened = self._unseal(file, data, notes)
         if not self.ignore_used:
-            UsedFiles(self.places.state).check(credential)
-        expired = None if self.ignore_clock else check_fresh(credential, now_unix)
+            UsedFiles(self.places.state).check(opened.credential)
+        expired = None if self.ignore_clock else check_fresh(opened.credential, now_unix)
         if expired is not None:
             raise expired
-        return credential
+        return opened
 
-    def _unseal(self, file: pathlib.Path, data: bytes) -> Credential:
-        _check_form(data)
+    def _find(self, what: str) -> tuple[pathlib.Path, Notes]:
+        """Tell a file from a server's name; return the file and what is known of its server."""
+        file, known = pathlib.Path(what), KnownServers(self.places.state)
+        if os.path.lexists(file) or what not in (names := known.names()):
+            if not os.path.lexists(file) and names:
+                raise SecurityFileError(
+                    "CC-FILE-MISSING",
+                    f"there is no file {what}, and no server of that name is known",
+                    f"Check the path, or use the name of a server: {', '.join(names)}.",
+                )
+            return file, Notes(token=secrets.token_hex(TOKEN_BYTES))
+        return known.file(what), known.notes(what)
+
+    def _unseal(self, file: pathlib.Path, data: bytes, notes: Notes) -> Opened:
         if self.key_file or self.passphrase_file:
-            return open_file(data, load_bootstrap(self.key_file, self.passphrase_file))
+            bootstrap = load_bootstrap(self.key_file, self.passphrase_file)
+            return Opened(open_file(data, bootstrap), bootstrap, Notes(self.key_file, notes.token))
+        places = self._key_places(file, notes.key_place)
         refused: SecurityFileError | None = None
-        for bootstrap in self._keys_to_try(file, data):
+        for bootstrap, place in self._keys_to_try(file, data, places):
             try:
-                return open_file(data, bootstrap)
+                return Opened(open_file(data, bootstrap), bootstrap, Notes(place, notes.token))
             except SecurityFileError as error:
                 if error.code != WRONG_KEY:
                     raise
                 refused = error
-        looked = " or ".join(str(place) for place in self._key_files(file))
         raise refused or SecurityFileError(
             "CC-BOOTSTRAP-MISSING",
-            f"{file} was sealed with a key file, and there is none at {looked}",
+            f"{file} was sealed with a key file, and there is none at {' or '.join(map(str, places))}",
             "Copy the server's bootstrap key there, or give `--key-file PATH`.",
         )
 
-    def _keys_to_try(self, file: pathlib.Path, data: bytes) -> Iterator[Bootstrap]:
+    def _keys_to_try(
+        self, file: pathlib.Path, data: bytes, places: list[pathlib.Path]
+    ) -> Iterator[tuple[Bootstrap, pathlib.Path | None]]:
         if _sealed_with_key_file(data):
-            yield from (load_bootstrap(place) for place in self._key_files(file) if place.exists())
+            yield from ((load_bootstrap(place), place) for place in places if place.exists())
             return
         if self.prompt is None:
             load_bootstrap()  # raises what to do without a person
@@ -73,12 +108,13 @@ class Opener:
         ask = self.prompt
         for attempt in range(TRIES):
             question = f"Passphrase of {file.name}" if attempt == 0 else "That isn't it. Passphrase"
-            yield load_bootstrap(prompt=lambda: ask(question))  # noqa: B023 - called before the next turn
+            yield load_bootstrap(prompt=functools.partial(ask, question)), None
 
-    def _key_files(self, file: pathlib.Path) -> list[pathlib.Path]:
-        """List where the key may lie: beside the file, under its name or the usual one, and in the configuration."""
+    def _key_places(self, file: pathlib.Path, known: pathlib.Path | None) -> list[pathlib.Path]:
+        """List where the key may lie: where it was before, beside the file, and in the configuration."""
         beside = [file.with_suffix(".key"), file.with_name(BOOTSTRAP_KEY_NAME)]
-        return list(dict.fromkeys([*beside, self.places.bootstrap_key]))
+        first = [known] if known else beside
+        return list(dict.fromkeys([*first, self.places.bootstrap_key]))
 
 
 def _check_form(data: bytes) -> None:

@@ -9,7 +9,7 @@ from typing import Final
 from clawchat.net.events_json import encode
 from clawchat.net.user_events import Message, Problem, UserEvent
 from clawchat.values.catalog import ExitCode
-from clawchat.values.errors import PersonalError, UsageError
+from clawchat.values.errors import UsageError
 from client.commands import Line, Say, parse_record
 from client.doing import do
 from client.link import Link
@@ -92,8 +92,10 @@ class Pipe:
             return line is None or await do(line, link, self.show)
         except UsageError as error:
             self._wrong_lines += 1
-            problem = PersonalError("CC-USAGE", str(error), "Mend the line; the others are sent.")
-            self.show(Problem(problem.code, problem.cause, problem.action, ExitCode.USAGE))
+            if self._json:
+                self.show(Problem("CC-USAGE", str(error), "Mend the line; the others are sent.", ExitCode.USAGE))
+            else:
+                self._err.line(f"! {safe(str(error))}")
             return True
 
     def _parse(self, text: str) -> Line | None:

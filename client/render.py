@@ -117,11 +117,9 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
             return _info(_status(event))
         case Notice():
             return _info(event.text)
-        case Problem():
-            return [("bad", event.code), ("", f": {safe(event.cause)}\n  next: {safe(event.action)}")]
         case Closed():
             return _info(_farewell(event))
-        case Said() | Accepted() | Delivered():
+        case Said() | Accepted() | Delivered() | Problem():
             return None
         case _:
             assert_never(event)

@@ -88,3 +88,8 @@ def _alive(path: pathlib.Path) -> bool:
     except OSError:
         return True
     return True
+
+
+def none_running() -> PersonalError:
+    """Make the error for when nothing of ours runs."""
+    return PersonalError("CC-NOT-RUNNING", "no client of this user is connected", "Start one: `clawchat connect FILE`.")

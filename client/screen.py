@@ -19,3 +19,14 @@ class Screen(Protocol):
 
     def close(self) -> None:
         """Bring out all that was shown."""
+
+
+def make_screen(*, interactive: bool, as_json: bool, linger: float | None, listen: float) -> Screen:
+    """Make the screen that fits the streams; needs a running loop."""
+    if interactive:
+        from client.terminal import Terminal
+
+        return Terminal()
+    from client.pipe import Pipe
+
+    return Pipe(as_json=as_json, linger=linger, listen=listen)

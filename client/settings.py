@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from clawchat.net.config import Loaded, load
@@ -11,6 +12,11 @@ from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_NAME_BYTES, is_name
 from clawchat.values.errors import ConfigError
 from clawchat.values.limits import HANDSHAKE_TIMEOUT
+
+HEADING = """\
+Configuration of the ClawChat client. Every key stands here with its default.
+A flag goes before CLAWCHAT_SECTION_KEY in the environment, that before this file, this before the default.
+`clawchat config check` names the file, line and column of a mistake."""
 
 LONGEST_TIMEOUT = 3600.0
 
@@ -54,7 +60,7 @@ class Settings:
 
 
 def load_settings(
-    file: pathlib.Path, *, required: bool = False, flags: dict[str, object] | None = None
+    file: pathlib.Path, *, required: bool = False, flags: Mapping[str, object] | None = None
 ) -> Loaded[Settings]:
     """Read the configuration; a file that was asked for by name (``required``) must be there. Raises ConfigError."""
     if required and not file.exists():

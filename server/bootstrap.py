@@ -39,7 +39,9 @@ def load(home: Home, settings: Settings, passphrase_file: pathlib.Path | None) -
     except SecurityFileError as error:
         if error.code == "CC-FILE-MISSING":
             cause = f"there is no bootstrap key at {home.bootstrap_key}"
-            action = "Set the server up with `clawchat-server init`, or make a key with `clawchat-server bootstrap --new`."
+            action = (
+                "Set the server up with `clawchat-server init`, or make a key with `clawchat-server bootstrap --new`."
+            )
             raise SecurityFileError("CC-BOOTSTRAP-MISSING", cause, action) from error
         raise
 

@@ -14,14 +14,14 @@ and may write, one line each, flushed:
     {"to": "ann", "text": "…"}                speaks to one person unasked
 
 An answer goes to the room of its message, or to its sender alone when it was private. Lines on its standard
-error go to the log. A process that ends is started again, later each time; messages wait in a bounded queue.
+error go to the log. A process that ends is started again, later each time; messages wait in a bounded queue,
+and those it had not answered are handed to the next process, once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -60,6 +60,7 @@ class Handler:
         self._member = 0
         self._ready = asyncio.Event()
         self._unanswered: OrderedDict[int, Message] = OrderedDict()
+        self._repeated: set[int] = set()
         self._said = 0
         self._process: asyncio.subprocess.Process | None = None
         self.starts = 0
@@ -101,14 +102,13 @@ class Handler:
         except (OSError, ValueError) as error:
             return f"{self._command[0]} can't be started: {error}"
         self._process = process
-        self._unanswered.clear()
         self.starts += 1
         self._log.info("handler-started", command=self._command[0], pid=process.pid)
         assert process.stdin is not None  # noqa: S101 - asked for above
         assert process.stdout is not None  # noqa: S101 - likewise
         assert process.stderr is not None  # noqa: S101 - likewise
         tasks = [
-            asyncio.create_task(self._feed(process.stdin)),
+            asyncio.create_task(self._feed(process.stdin, self._left_over())),
             asyncio.create_task(self._listen(process.stdout)),
             asyncio.create_task(self._pass_on(process.stderr)),
         ]
@@ -135,24 +135,34 @@ class Handler:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), grace)
 
-    async def _feed(self, stdin: asyncio.StreamWriter) -> None:
+    def _left_over(self) -> list[Message]:
+        """Take what the last process did not answer, except what was tried twice: it may be why that one ended."""
+        left = [message for number, message in self._unanswered.items() if number not in self._repeated]
+        self._repeated = {message.number for message in left}
+        self._unanswered.clear()
+        return left
+
+    async def _feed(self, stdin: asyncio.StreamWriter, first: Sequence[Message]) -> None:
         """Write each message as a line; its receipt says that the process has it."""
-        while True:
-            await self._ready.wait()
-            self._ready.clear()
-            while told := self._chat.take(self._member, 1):
-                message = told[0]
-                if not isinstance(message, Message) or message.past:
-                    continue
-                self._unanswered[message.number] = message
-                if len(self._unanswered) > MAX_UNANSWERED:
-                    self._unanswered.popitem(last=False)
-                try:
-                    stdin.write(format_line(_describe(message)))
-                    await stdin.drain()
-                except OSError:
-                    return  # it has ended, which `_live` sees
-                self._chat.say(self._member, Received((message.number,)))
+        try:
+            for message in first:
+                await self._write(stdin, message)
+            while True:
+                while told := self._chat.take(self._member, 1):
+                    if isinstance(told[0], Message) and not told[0].past:
+                        await self._write(stdin, told[0])
+                self._ready.clear()
+                await self._ready.wait()
+        except OSError:
+            return  # it has ended, which `_live` sees
+
+    async def _write(self, stdin: asyncio.StreamWriter, message: Message) -> None:
+        self._unanswered[message.number] = message
+        if len(self._unanswered) > MAX_UNANSWERED:
+            self._unanswered.popitem(last=False)
+        stdin.write(format_line(_describe(message)))
+        await stdin.drain()
+        self._chat.say(self._member, Received((message.number,)))
 
     async def _listen(self, stdout: asyncio.StreamReader) -> None:
         async for line in _lines(stdout):

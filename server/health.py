@@ -27,7 +27,9 @@ async def check(program: Program) -> dict[str, object]:
     """Run the self-test; ``healthy`` sums it up, the rest says what is wrong."""
     lag = program.node.lag
     datagram = await _datagram_arrives(program)
-    missing = [view.name for view in program.invitations.views() if view.seconds <= 0 or not _readable(program, view.name)]
+    missing = [
+        view.name for view in program.invitations.views() if view.seconds <= 0 or not _readable(program, view.name)
+    ]
     return {
         "healthy": lag <= MAX_LAG_SECONDS and datagram and not missing,
         "loop_lag_seconds": round(lag, 6),

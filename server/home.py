@@ -1,18 +1,19 @@
 """Where a server keeps its files, and the lock that keeps a second server out of them.
 
-    server.yaml                 the configuration
-    security/                   0700
-        bootstrap.key           0600: opens the security files; carried to people on another way than those
-        NAME.sec                0600: one for each invitation that nobody has used yet
-        clients.sealed          0600: what lets clients come back, sealed under the bootstrap key
-        control.sock            0600: how the other commands reach the running server
-        server.lock             held by the running server
+server.yaml                 the configuration
+security/                   0700
+    bootstrap.key           0600: opens the security files; carried to people on another way than those
+    NAME.sec                0600: one for each invitation that nobody has used yet
+    clients.sealed          0600: what lets clients come back, sealed under the bootstrap key
+    control.sock            0600: how the other commands reach the running server
+    server.lock             held by the running server
 """
 
 from __future__ import annotations
 
 import os
 import pathlib
+import sys
 from dataclasses import dataclass
 from typing import IO, Any
 
@@ -114,12 +115,16 @@ class DirectoryLock:
             self._file = None
 
 
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ImportError:  # Windows
+if sys.platform == "win32":
+
+    def _lock(descriptor: int) -> None:
         import msvcrt
 
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-    else:
+
+else:
+
+    def _lock(descriptor: int) -> None:
+        import fcntl
+
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -60,7 +60,7 @@ class Maker:
 class Invitations:
     """Keep the security files of all invitations, on time by the monotonic clock."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it joins together
         self, home: Home, settings: Settings, bootstrap: Bootstrap, maker: Maker, armory: Armory, log: Log
     ) -> None:
         self._home = home
@@ -96,7 +96,9 @@ class Invitations:
         """End an invitation that nobody has used. Raises PersonalError (CC-NAME)."""
         burnt = self._timetable.withdraw(name)
         if burnt is None:
-            raise PersonalError("CC-NAME", f"there is no open invitation {name!r}", "`clawchat-server status` lists them.")
+            raise PersonalError(
+                "CC-NAME", f"there is no open invitation {name!r}", "`clawchat-server status` lists them."
+            )
         self._destroy(burnt)
         self._log.info("invitation-withdrawn", name=name)
 

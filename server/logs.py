@@ -7,7 +7,7 @@ begins with its priority.
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import logging
 import os
@@ -19,9 +19,13 @@ from typing import IO, Any, Final
 from clawchat.net.report import one_line
 
 HIDDEN: Final = "(hidden)"
-_SECRET_NAMES: Final = re.compile(r"secret|passphrase|password|psk|token|(^|_)key($|_)|(^|_)text($|_)|words", re.IGNORECASE)
+_SECRET_NAMES: Final = re.compile(
+    r"secret|passphrase|password|psk|token|(^|_)key($|_)|(^|_)text($|_)|words", re.IGNORECASE
+)
 # 32 bytes in hexadecimal or base64: a key, whatever it is called.
-_SECRET_LOOKS: Final = re.compile(r"(?<![0-9A-Za-z+/_-])(?:[0-9A-Fa-f]{64,}|[0-9A-Za-z+/_-]{43,}={0,2})(?![0-9A-Za-z+/_-])")
+_SECRET_LOOKS: Final = re.compile(
+    r"(?<![0-9A-Za-z+/_-])(?:[0-9A-Fa-f]{64,}|[0-9A-Za-z+/_-]{43,}={0,2})(?![0-9A-Za-z+/_-])"
+)
 # A path has slashes often; a key in base64 has them seldom, every 64 characters on average.
 _PATH_SLASHES: Final = 2
 _FIELDS: Final = "fields"
@@ -104,18 +108,18 @@ class _Lines(logging.Formatter):
         if record.exc_info and record.exc_info[1] is not None:
             fields["error"] = redact("error", f"{type(record.exc_info[1]).__name__}: {record.exc_info[1]}")
         level = record.levelname.lower()
-        moment = datetime.datetime.fromtimestamp(record.created, datetime.UTC)
+        moment = dt.datetime.fromtimestamp(record.created, dt.UTC)
         line = self._json(moment, level, event, fields) if self._as_json else self._text(moment, level, event, fields)
         priority = f"<{_PRIORITIES.get(record.levelno, 6)}>" if self._priorities else ""
         return priority + line
 
     @staticmethod
-    def _json(moment: datetime.datetime, level: str, event: str, fields: Mapping[str, Any]) -> str:
+    def _json(moment: dt.datetime, level: str, event: str, fields: Mapping[str, Any]) -> str:
         line = {"time": moment.isoformat(timespec="milliseconds"), "level": level, "event": event, **fields}
         return json.dumps(line, ensure_ascii=False, default=str)
 
     @staticmethod
-    def _text(moment: datetime.datetime, level: str, event: str, fields: Mapping[str, Any]) -> str:
+    def _text(moment: dt.datetime, level: str, event: str, fields: Mapping[str, Any]) -> str:
         words = [moment.astimezone().strftime("%H:%M:%S"), f"{level:<7}", event]
         words += [f"{name}={_word(value)}" for name, value in fields.items()]
         return " ".join(words)

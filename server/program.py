@@ -63,7 +63,13 @@ class Program:
     """One server. ``start`` it on the running loop, then ``stop`` it; in between it lives off events."""
 
     def __init__(
-        self, home: Home, settings: Settings, bootstrap: Bootstrap, *, keylog: KeyLog | None = None, log: Log | None = None
+        self,
+        home: Home,
+        settings: Settings,
+        bootstrap: Bootstrap,
+        *,
+        keylog: KeyLog | None = None,
+        log: Log | None = None,
     ) -> None:
         self.home = home
         self.settings = settings

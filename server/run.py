@@ -42,9 +42,7 @@ def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathl
         lock.release()
 
 
-async def _serve(
-    home: Home, settings: Settings, bootstrap: Bootstrap, keylog: Callable[[str], None] | None
-) -> None:
+async def _serve(home: Home, settings: Settings, bootstrap: Bootstrap, keylog: Callable[[str], None] | None) -> None:
     log = logs.Log()
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: _log_unexpected(log, context))

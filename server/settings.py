@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 import pathlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clawchat.crypto.credential import check_name
-from clawchat.net.config_schema import between, each, one_of, option, section
+from clawchat.net.config import Loaded
+from clawchat.net.config_schema import Option, Section, between, each, one_of, option, section, sections_of
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_ROOMS, is_name
 from clawchat.values.address import Address
@@ -17,7 +19,11 @@ from clawchat.values.errors import PersonalError, UsageError
 LATER = " (this version does not use it)"
 
 KEY_FILE = "key-file"
-PASSPHRASE = "passphrase"
+PASSPHRASE = "passphrase"  # noqa: S105 - the word of a choice
+
+# What a security file has room for.
+MAX_RELAYS = 8
+MAX_RELAY_CHARACTERS = 256
 
 HEADING = """\
 Configuration of the ClawChat server. Every key stands here with its default or what `init` was told.
@@ -61,6 +67,12 @@ def public_address(value: str, port: int) -> Address:
 
 def _room(value: str) -> str | None:
     return None if is_name(value) else f"not a room's name: {value!r} (1 to 64 bytes, printable, no spaces)"
+
+
+def _relays(values: tuple[str, ...]) -> str | None:
+    if len(values) > MAX_RELAYS or any(len(value) > MAX_RELAY_CHARACTERS for value in values):
+        return f"must be at most {MAX_RELAYS} URLs of at most {MAX_RELAY_CHARACTERS} characters"
+    return None
 
 
 def _rooms(values: tuple[str, ...]) -> str | None:
@@ -133,7 +145,9 @@ class Networking:
         default=None,
         check=_public,
     )
-    relays: tuple[str, ...] = option("relays that carry sealed datagrams when there is no direct path", default=())
+    relays: tuple[str, ...] = option(
+        f"relays that carry sealed datagrams when there is no direct path{LATER}", default=(), check=_relays
+    )
     stun_servers: tuple[str, ...] = option(f"servers that tell us our public address{LATER}", default=())
     port_mapping: bool = option(f"ask the router to map our port{LATER}", default=True)
     hole_punch_timeout: float = option(
@@ -159,7 +173,9 @@ class Chat:
 class Logging:
     """What is told on standard error."""
 
-    level: str = option("debug, info, warning or error", default="info", check=one_of("debug", "info", "warning", "error"))
+    level: str = option(
+        "debug, info, warning or error", default="info", check=one_of("debug", "info", "warning", "error")
+    )
     format: str = option(
         "json, text, or auto: text on a terminal, JSON elsewhere", default="auto", check=one_of("auto", "json", "text")
     )
@@ -178,3 +194,21 @@ class Settings:
     handler: tuple[str, ...] = option(
         "a command that answers in the chat: one JSON line in for each message, one out; [] is none", default=()
     )
+
+
+def unused(loaded: Loaded[Settings]) -> list[str]:
+    """List the keys that were set although this version does not use them."""
+    return [
+        key for key, part in _later() if loaded.sources[key] != "default" and part.default != _value(loaded.value, key)
+    ]
+
+
+def _later() -> Iterator[tuple[str, Option]]:
+    for name, part in sections_of(Settings).items():
+        if isinstance(part, Section):
+            yield from ((f"{name}.{key}", item) for key, item in part.options.items() if item.help.endswith(LATER))
+
+
+def _value(settings: Settings, key: str) -> object:
+    section_name, _, name = key.partition(".")
+    return getattr(getattr(settings, section_name), name)

@@ -15,6 +15,7 @@ MINUTE: Final = 60
 HOUR: Final = 3600
 DAY: Final = 24 * HOUR
 KIBI: Final = 1024.0
+UNFOLDED: Final = 10_000
 
 
 def as_json(value: object) -> None:
@@ -33,12 +34,16 @@ def status(answer: Mapping[str, Any]) -> None:
         ("sessions", str(answer["sessions"])),
         ("may come back", str(answer["returning"])),
     ]
-    rows += [(f"file {entry['name']}", f"{entry['file']} (valid for {span(entry['seconds'])})") for entry in answer["files"]]
+    rows += [
+        (f"file {entry['name']}", f"{entry['file']} (valid for {span(entry['seconds'])})") for entry in answer["files"]
+    ]
     if not answer["files"]:
         rows.append(("files", "none: `clawchat-server invite` makes one"))
     rows += [(f"room {name}", ", ".join(names) or "nobody") for name, names in answer["rooms"].items()]
     if (handler := answer["handler"]) is not None:
-        rows.append(("handler", f"{'running' if handler['running'] else 'not running'}, started {handler['starts']} times"))
+        rows.append(
+            ("handler", f"{'running' if handler['running'] else 'not running'}, started {handler['starts']} times")
+        )
     dropped = ", ".join(f"{reason} {count}" for reason, count in answer["drops"].items())
     rows += [("dropped", dropped or "nothing"), ("loop lag", f"{answer['loop_lag_ms']} ms")]
     if answer["keylog"]:
@@ -55,7 +60,18 @@ def sessions(answer: Mapping[str, Any]) -> None:
         _console().print("nobody is connected")
         return
     table = Table(box=None, pad_edge=False)
-    for heading in ("session", "invited as", "in the chat as", "from", "for", "rtt", "loss", "sent", "received", "words"):
+    for heading in (
+        "session",
+        "invited as",
+        "in the chat as",
+        "from",
+        "for",
+        "rtt",
+        "loss",
+        "sent",
+        "received",
+        "words",
+    ):
         table.add_column(heading, overflow="fold")
     for entry in found:
         table.add_row(
@@ -77,7 +93,9 @@ def configuration(rows: Iterable[tuple[str, object, str]]) -> None:
     """Print every key, its value and where that came from."""
     table = _grid()
     for key, value, source in rows:
-        table.add_row(key, json.dumps(value if isinstance(value, (int, float, type(None), list, tuple)) else str(value)), source)
+        table.add_row(
+            key, json.dumps(value if isinstance(value, (int, float, type(None), list, tuple)) else str(value)), source
+        )
     _console().print(table)
 
 
@@ -106,4 +124,6 @@ def _grid() -> Table:
 
 
 def _console() -> Console:
-    return Console(highlight=False, markup=False, soft_wrap=False)
+    """Fold lines on a terminal only; a file or a pipe gets each whole."""
+    console = Console(highlight=False, markup=False)
+    return console if console.is_terminal else Console(highlight=False, markup=False, width=UNFOLDED)

@@ -34,5 +34,5 @@ async def watchdog(environ: Mapping[str, str] | None = None) -> None:
     wanted = environ.get("WATCHDOG_USEC", "")
     if not wanted.isdecimal() or environ.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return
-    while notify("WATCHDOG=1", environ):
+    while notify("WATCHDOG=1", environ):  # noqa: ASYNC110 - it waits for time to pass, nothing else
         await asyncio.sleep(int(wanted) / MICROSECONDS * WATCHDOG_SHARE)

@@ -43,7 +43,11 @@ class PathMachine:
         self._answers: list[PathFrame] = []
 
     def on_newest(self, path: Path, size: int) -> None:
-        """Note ``size`` bytes of authentic packets, the newest so far, that came by another path."""
+        """Note the path that ``size`` bytes of authentic packets, the newest so far, came by."""
+        if path == self.current:
+            if self._candidate is not None:
+                self._forget()
+            return
         if path == self._candidate:
             self._budget += size * ANTI_AMPLIFICATION
             return
@@ -65,11 +69,6 @@ class PathMachine:
         self.current = self._candidate
         self._forget()
         return True
-
-    def on_current_again(self) -> None:
-        """Forget a challenged path: the newest packet came by the path in use."""
-        if self._candidate is not None:
-            self._forget()
 
     def _forget(self) -> None:
         self._candidate = None

@@ -47,7 +47,7 @@ class Gate:
         "port",
     )
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the three it calls
         self,
         port: UdpPort,
         loop: asyncio.AbstractEventLoop,

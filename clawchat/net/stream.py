@@ -37,6 +37,7 @@ class Stream:
         "_node",
         "_on_done",
         "_readable",
+        "_received",
         "_reset",
         "_sent",
         "_session",
@@ -56,6 +57,7 @@ class Stream:
         self._delivery: asyncio.Future[None] | None = None
         self._delivered = False
         self._sent = False
+        self._received = False
         self._on_done = on_done
         self._reset: StreamAborted | None = None
         self._stopped: StreamAborted | None = None
@@ -68,7 +70,9 @@ class Stream:
         data = self._session.read(self.id, limit)
         if data:
             self._node.wake()  # the peer may be waiting for room
-        self._settle()
+        if self._session.at_end(self.id):
+            self._received = True
+            self._settle()
         return data
 
     @property
@@ -105,6 +109,7 @@ class Stream:
     def stop(self, code: int) -> None:
         """Ask the peer to give up sending, and drop what it sent."""
         self._session.stop(self.id, code)
+        self._received = True
         self._node.wake()
         self._settle()
 
@@ -167,6 +172,7 @@ class Stream:
                 _release(self._writable)
             case StreamReset(code=code):
                 self._reset = StreamAborted("the peer gave up sending", code)
+                self._received = True
                 self._tell_reader()
                 self._settle()
             case StreamStopped(code=code):
@@ -195,8 +201,8 @@ class Stream:
         _release(self._delivery)
 
     def _settle(self) -> None:
-        """Be forgotten when both directions are over and everything was read."""
-        if self._sent and (self._reset is not None or self.at_end):
+        """Be forgotten when both directions are over and the program has seen it."""
+        if self._sent and self._received:
             self._on_done(self)
 
     def _require(self, aborted: StreamAborted | None) -> None:

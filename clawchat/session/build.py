@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
-from clawchat.crypto.epoch import DirectionKeys
 from clawchat.crypto.derive import wipe
+from clawchat.crypto.epoch import DirectionKeys
 from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.keylog import KeyLog, data_line
 from clawchat.crypto.noise import Secrets
 from clawchat.crypto.words import safety_words
 from clawchat.session.keys import ReceiveKeys, SendKeys
-from clawchat.session.session import Identity, Session, Surroundings
+from clawchat.session.machines import Machines, Surroundings
+from clawchat.session.session import Identity, Session, Table
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
-from clawchat.values.limits import MAX_DATAGRAM, MAX_STREAMS, SESSION_WINDOW, STREAM_WINDOW, DEAD_PEER
+from clawchat.values.limits import DEAD_PEER, MAX_DATAGRAM, MAX_STREAMS, SESSION_WINDOW, STREAM_WINDOW
 from clawchat.wire.handshake import SessionParameters
 
 PARAMETERS = SessionParameters(STREAM_WINDOW, SESSION_WINDOW, MAX_STREAMS, MAX_DATAGRAM, int(DEAD_PEER))
 """What both ends of a fresh session allow each other."""
+
+
+class World(Surroundings, Table, Protocol):
+    """What the endpoint is to a session and its machines."""
 
 
 class Agreement(NamedTuple):
@@ -43,7 +48,7 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
     secrets: Secrets,
     session_id: int,
     path: Path,
-    world: Surroundings,
+    world: World,
     *,
     rtt: float | None,
     keylog: KeyLog | None,
@@ -73,15 +78,13 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
         session_window=parameters.max_data,
         max_streams=parameters.max_streams,
     )
+    machines = Machines(session_id, send, streams, path, world, rtt=rtt, now=now)
     return Session(
         identity,
-        send,
         receive,
-        path,
-        streams,
+        machines,
         world,
         peer_candidates=agreement.peer_candidates,
         observed=agreement.observed,
-        rtt=rtt,
         now=now,
     )

@@ -7,34 +7,29 @@ is allocated for it, and there is no code path from it to ``transmits``.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from heapq import heappop, heappush
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from clawchat.crypto.credential import Credential, Slot
 from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.keylog import KeyLog
 from clawchat.session.build import build_session
+from clawchat.session.config import EndpointConfig
 from clawchat.session.initiator import Attempt
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
 from clawchat.session.responder import Budget, Responder
+from clawchat.session.schedule import Schedule
 from clawchat.session.session import Session
 from clawchat.session.state import State
 from clawchat.transport.congestion import CongestionController
-from clawchat.transport.cubic import Cubic
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram, HandshakeFailed
 from clawchat.values.events import Event, SessionEnded, SlotConfirmed
 from clawchat.values.limits import (
     BLOCK,
-    HANDSHAKE_BURST,
-    HANDSHAKE_RATE,
     HANDSHAKE_TIMEOUT,
     MAX_DATAGRAM,
     MAX_EVENTS,
-    MAX_HALF_OPEN,
-    MAX_SESSIONS,
     MIN_PACKET,
 )
 from clawchat.values.timers import NEVER
@@ -42,22 +37,6 @@ from clawchat.wire.packet import CID_BYTES, BatchOpener, BatchSealer, Run, batch
 
 TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointConfig:
-    """What may differ between endpoints.
-
-    ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
-    controller of a new path, ``candidates`` is where this end may be reached.
-    """
-
-    handshake_rate: float = HANDSHAKE_RATE
-    handshake_burst: int = HANDSHAKE_BURST
-    max_half_open: int = MAX_HALF_OPEN
-    max_sessions: int = MAX_SESSIONS
-    congestion: Callable[[], CongestionController] = Cubic
-    candidates: Sequence[Address] = ()
 
 
 class Endpoint:
@@ -74,20 +53,19 @@ class Endpoint:
         self.config = config or EndpointConfig()
         self.candidates = tuple(self.config.candidates)
         self.drops: Counter[str] = Counter()
+        self.path_errors: Counter[str] = Counter()
+        self.ports: dict[int, Address] = {}
         self._keylog = keylog
         self._header_key = random(32)
         self._header = HeaderCipher(self._header_key)
         self._by_cid: dict[bytes, Session] = {}
         self._sessions: dict[int, Session] = {}
         self._attempts: dict[bytes, Attempt] = {}
-        self._responder = Responder(
-            random, Budget(self.config.handshake_rate, self.config.handshake_burst)
-        )
+        self._responder = Responder(random, Budget(self.config.handshake_rate, self.config.handshake_burst))
         self._half_open: set[int] = set()
         self._events: deque[Event] = deque()
         self._awake: dict[Session, None] = {}
-        self._due: list[tuple[float, int, Session]] = []
-        self._due_order = 0
+        self._schedule = Schedule()
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
         self._openers: dict[int, BatchOpener] = {}
@@ -115,9 +93,7 @@ class Endpoint:
         """The ids of the slots that may be joined."""
         return self._responder.armed()
 
-    def connect(
-        self, credential: Credential, *, port: int, now: float, timeout: float = HANDSHAKE_TIMEOUT
-    ) -> int:
+    def connect(self, credential: Credential, *, port: int, now: float, timeout: float = HANDSHAKE_TIMEOUT) -> int:
         """Begin a handshake through one of our ports; return the id of the session to be.
 
         SessionOpened or SessionEnded(HandshakeFailed) follows.
@@ -142,6 +118,25 @@ class Endpoint:
         for attempt in list(self._attempts.values()):
             if attempt.id == session_id:
                 self._forget_attempt(attempt)
+
+    def port_opened(self, handle: int, address: Address, *, now: float) -> None:  # noqa: ARG002 - as every call
+        """Learn that one of our ports is open, or that its address changed."""
+        self.ports[handle] = address
+
+    def port_failed(self, handle: int, *, now: float) -> None:  # noqa: ARG002 - as every call
+        """Learn that a port could not be opened, or is closed."""
+        self.ports.pop(handle, None)
+
+    def path_error(self, path: Path, name: str, *, now: float) -> None:  # noqa: ARG002 - as every call
+        """Count what the network said of a path: anybody can forge ICMP, so it changes nothing."""
+        self.path_errors[name] += 1
+
+    def network_changed(self, *, now: float) -> None:
+        """Show every peer at once where we are now: our addresses changed."""
+        for session in self._sessions.values():
+            session.nudge()
+        for attempt in self._attempts.values():
+            attempt.hurry(now=now)
 
     def close_all(self, *, now: float, code: int, reason: str) -> None:
         """Close every session at once."""
@@ -210,15 +205,13 @@ class Endpoint:
         count = opener.load(data, self._header)
         for run in opener.runs(count):
             session = self._by_cid.get(run.cid)
-            if session is not None and run.count > 1 and session.receive_run(opener, run, path, now=now):
+            if session is not None and run.length > 1 and session.receive_run(opener, run, path, now=now):
                 self._awake[session] = None
             else:
                 self._receive_each(opener, run, session, path, now=now)
 
-    def _receive_each(
-        self, opener: BatchOpener, run: Run, session: Session | None, path: Path, *, now: float
-    ) -> None:
-        for index in range(run.start, run.start + run.count):
+    def _receive_each(self, opener: BatchOpener, run: Run, session: Session | None, path: Path, *, now: float) -> None:
+        for index in range(run.start, run.start + run.length):
             if session is None:
                 self._receive_stranger(opener.header(index), opener.packet(index), path, now=now)
             else:
@@ -235,9 +228,7 @@ class Endpoint:
         else:
             self._receive_known(session, header, datagram, path, now=now)
 
-    def _receive_known(
-        self, session: Session, header: bytes, datagram: memoryview, path: Path, *, now: float
-    ) -> None:
+    def _receive_known(self, session: Session, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         try:
             session.receive_one(header, datagram, path, now=now)
         except BadDatagram as refused:
@@ -311,12 +302,12 @@ class Endpoint:
             before = len(out)
             session.transmit(out, now=now)
             bulk_room -= len(out) - before
-            self._settle(session, now=now)
+            self._settle(session)
         return out
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is due, None if nothing is waited for."""
-        deadline = self._due[0][0] if self._due else NEVER
+        deadline = self._schedule.next()
         for attempt in self._attempts.values():
             deadline = min(deadline, attempt.next_timeout())
         deadline = min(deadline, self._responder.next_timeout())
@@ -324,16 +315,9 @@ class Endpoint:
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due; ask for ``transmits`` and ``events`` afterwards."""
-        while self._due and self._due[0][0] <= now:
-            deadline, _, session = heappop(self._due)
-            if session.scheduled != deadline:
-                continue
-            session.scheduled = NEVER
-            if session.next_timeout() <= now:
-                session.handle_timeout(now=now)
-                self._awake[session] = None
-            else:
-                self._settle(session, now=now)
+        for session in self._schedule.due(now=now):
+            session.handle_timeout(now=now)
+            self._awake[session] = None
         for attempt in list(self._attempts.values()):
             if attempt.deadline <= now:
                 self._forget_attempt(attempt)
@@ -343,19 +327,12 @@ class Endpoint:
 
     # --- the table ---------------------------------------------------------------------------------
 
-    def _settle(self, session: Session, *, now: float) -> None:
-        """Forget a session that is over, else remember when to look at it again.
-
-        A deadline that moved later keeps its place in the heap and is looked at when it comes.
-        """
+    def _settle(self, session: Session) -> None:
+        """Forget a session that is over, else remember when to look at it again."""
         if session.state is State.CLOSED:
             self._remove(session)
-            return
-        deadline = session.next_timeout()
-        if deadline < session.scheduled:
-            session.scheduled = deadline
-            self._due_order += 1
-            heappush(self._due, (deadline, self._due_order, session))
+        else:
+            self._schedule.put(session)
 
     def _add(self, session: Session) -> None:
         self._sessions[session.id] = session

@@ -97,6 +97,11 @@ class Attempt:
         """Return when the next HELLO is due, or the attempt ends."""
         return min(self._next_at, self.deadline)
 
+    def hurry(self, *, now: float) -> None:
+        """Send the next HELLO now, and soon again: the network changed."""
+        self._retry = 0
+        self._next_at = now
+
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Append the HELLOs that are due: one message for all candidates, with an ephemeral key of its own."""
         if now < self._next_at:
@@ -113,8 +118,8 @@ class Attempt:
             self._credential, self._keys, noise, self._hello(), random=self._random, size=size, keylog=self._keylog
         )
         self._tries.append(_Try(noise, now))
-        for candidate in self._candidates:
-            out.append(Transmit(datagram, len(datagram), Path(self._port, candidate)))
+        paths = [Path(self._port, candidate) for candidate in self._candidates]
+        out.extend(Transmit(datagram, len(datagram), path) for path in paths)
         wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)]
         share = int.from_bytes(self._random(2), "big") / _UNIT
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)

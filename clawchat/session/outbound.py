@@ -171,9 +171,7 @@ class Outbound:
     def _small_pending(self) -> bool:
         return bool(self._controls or self._datagrams or self._pings or self._streams.control_pending)
 
-    def _send_bulk(
-        self, out: list[Transmit], sealer: BatchSealer, count: int, path: Path, *, now: float
-    ) -> int:
+    def _send_bulk(self, out: list[Transmit], sealer: BatchSealer, count: int, path: Path, *, now: float) -> int:
         run = self._streams.next_run(count * sealer.chunk)
         if run is None:
             return 1
@@ -186,9 +184,7 @@ class Outbound:
             keys = self._keys
             packet_number = keys.packet_number
             data = self._streams.view(run.stream, run.offset, length)
-            sealed = sealer.seal_stream(
-                keys.aead, keys.mask, keys.cid, keys.take(full), run.stream, run.offset, data
-            )
+            sealed = sealer.seal_stream(keys.aead, keys.mask, keys.cid, keys.take(full), run.stream, run.offset, data)
             bulk = StreamRun(run.stream, run.offset, length, fin=False)
             sent = SentRun(packet_number, full, now, sealer.size, eliciting=True, chunk=sealer.chunk, run=bulk)
             self._remember(sent, now=now)
@@ -288,7 +284,7 @@ class Outbound:
     def _send_mtu_probe(self, out: list[Transmit], *, now: float) -> None:
         size = self.mtu.wanted(now=now)
         if size and self.recovery.rtt.sampled_at is not None:
-            self.mtu.on_sent(size)
+            self.mtu.on_sent(timeout=3 * self.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
             filler = bytes(size - BLOCK - TAG - len(PING_FRAME))
             body = [PING_FRAME, filler]
             self._send_body(out, self._paths.current, body, (ProbeSent(size),), now=now, probe=True)

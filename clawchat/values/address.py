@@ -8,6 +8,7 @@ from typing import NamedTuple
 from clawchat.values.errors import BadDatagram, UsageError
 
 # family u8 (4 or 6) | address (4 or 16 bytes) | port u16
+MAX_PORT = 0xFFFF
 IPV4_ENCODED_BYTES = 7
 IPV6_ENCODED_BYTES = 19
 
@@ -36,7 +37,7 @@ class Address(NamedTuple):
             parsed = ipaddress.ip_address(host.partition("%")[0])
         except ValueError as error:
             raise UsageError(f"not an IP address: {host!r}") from error
-        if not 0 <= port <= 0xFFFF:
+        if not 0 <= port <= MAX_PORT:
             raise UsageError(f"not a port number: {port}")
         mapped = getattr(parsed, "ipv4_mapped", None)
         return cls(str(mapped or parsed), port)

@@ -277,6 +277,15 @@ _ENTRIES: Final[dict[str, Entry]] = {
         "A handler gets one JSON line for each message on its standard input and answers with one JSON line. It "
         "must flush its output after each line.",
     ),
+    "CC-UNHEALTHY": Entry(
+        "Server not well",
+        "The running server failed its self-test.",
+        "Read its log and `clawchat-server status`; restart it if that doesn't say why.",
+        ExitCode.OTHER,
+        "`clawchat-server health` asks the running server whether its event loop turns in time, whether a datagram "
+        "sent to its own socket arrives, and whether every open invitation has its security file. A container or a "
+        "service manager can use the exit code.",
+    ),
     "CC-USAGE": Entry(
         "Command used wrongly",
         "The arguments don't fit the command.",

@@ -24,6 +24,9 @@ OVERHEAD: Final = BLOCK + TAG
 MIN_PACKET: Final = 48
 """The shortest packet: header block, one padded block of frames, tag."""
 
+MAX_DATAGRAM_IPV6: Final = 1448
+"""The largest datagram over IPv6, whose header is 20 bytes longer; a multiple of eight."""
+
 MIN_HELLO: Final = 256
 """The shortest HELLO, so that a WELCOME always fits in the length of its HELLO."""
 
@@ -142,11 +145,17 @@ MTU_PROBES: Final = (1280, 1360, 1408, 1440, 1448, 1472)
 MTU_PROBE_TRIES: Final = 3
 """How often a size is tried before it is taken not to fit (RFC 8899 section 5.1.2, MAX_PROBES)."""
 
+MTU_PROBE_TIMEOUT: Final = 1.0
+"""A probe is not given up sooner than this (RFC 8899 section 5.1.1, PROBE_TIMER)."""
+
 MTU_RAISE_INTERVAL: Final = 600.0
 """How long until larger sizes are tried again (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER)."""
 
 BLACK_HOLE_PAUSE: Final = 30.0
 """How long the base size is kept after larger datagrams seemed to vanish; an outage looks the same."""
+
+FLUSH_TIMEOUT: Final = 10.0
+"""How long a closing session waits until everything written is acknowledged."""
 
 CLOSE_LINGER_PTOS: Final = 3
 """How many probe timeouts a closed session answers late packets for (RFC 9000 section 10.2)."""

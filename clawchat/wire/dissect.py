@@ -13,7 +13,8 @@ from clawchat.crypto.keylog import EnvelopeKeys, KeyRing
 from clawchat.crypto.noise import KEY_BYTES, NONCE_BYTES
 from clawchat.values.errors import BadDatagram, ProtocolViolation
 from clawchat.values.limits import BLOCK, HEADER_EPOCH_WELCOME, MIN_PACKET, TAG
-from clawchat.wire.frames import Frame, decode, encode
+from clawchat.wire.decoding import decode
+from clawchat.wire.frames import Frame, encode
 from clawchat.wire.handshake import LENGTH_BYTES, Hello, Welcome, decode_hello, decode_welcome, unseal
 from clawchat.wire.packet import CID_BYTES
 from clawchat.wire.packet import unseal as unseal_packet

@@ -23,13 +23,12 @@ violation that closes the session: both ends speak one version, there is nothing
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from enum import IntEnum
 from typing import Final, NamedTuple
 
-from clawchat.values.address import Address, decode_address, encode_address
-from clawchat.values.errors import BadDatagram, ProtocolViolation
-from clawchat.values.limits import BLOCK, MAX_ACK_RANGES, MAX_DATAGRAM, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER
+from clawchat.values.address import Address, encode_address
+from clawchat.values.limits import BLOCK, MAX_DATAGRAM
 
 
 class FrameType(IntEnum):
@@ -73,19 +72,19 @@ STREAM_HEADER: Final = 16
 CHALLENGE_BYTES: Final = 8
 MAX_REASON: Final = 256
 
-_ACK = struct.Struct(">BBHIQ")
-_RANGE = struct.Struct(">II")
-_STREAM = struct.Struct(">BBHIQ")
-_RESET = struct.Struct(">BxHIQ")
-_STOP = struct.Struct(">BxHI")
-_MAX_DATA = struct.Struct(">BQ")
-_MAX_STREAM_DATA = struct.Struct(">BIQ")
-_MAX_STREAMS = struct.Struct(">BI")
-_DATAGRAM = struct.Struct(">BH")
-_CLOSE = struct.Struct(">BHH")
-_CANDIDATES = struct.Struct(">BIB")
+ACK = struct.Struct(">BBHIQ")
+ACK_RANGE = struct.Struct(">II")
+STREAM = struct.Struct(">BBHIQ")
+RESET = struct.Struct(">BxHIQ")
+STOP = struct.Struct(">BxHI")
+MAX_DATA = struct.Struct(">BQ")
+MAX_STREAM_DATA = struct.Struct(">BIQ")
+MAX_STREAMS = struct.Struct(">BI")
+DATAGRAM = struct.Struct(">BH")
+CLOSE = struct.Struct(">BHH")
+CANDIDATES = struct.Struct(">BIB")
 
-DATAGRAM_HEADER: Final = _DATAGRAM.size
+DATAGRAM_HEADER: Final = DATAGRAM.size
 PING_FRAME: Final = bytes((FrameType.PING,))
 _ZEROS: Final = bytes(MAX_DATAGRAM)
 
@@ -207,19 +206,19 @@ Frame = (
 def encode_ack(ranges: Sequence[tuple[int, int]], delay: int) -> bytes:
     """Encode an ACK of inclusive ranges, the highest first; ``delay`` in ACK_DELAY_UNIT."""
     low, largest = ranges[0]
-    head = _ACK.pack(FrameType.ACK, len(ranges) - 1, min(delay, 0xFFFF), largest - low, largest)
+    head = ACK.pack(FrameType.ACK, len(ranges) - 1, min(delay, 0xFFFF), largest - low, largest)
     if len(ranges) == 1:
         return head
     parts = [head]
     for start, stop in ranges[1:]:
-        parts.append(_RANGE.pack(low - stop - 1, stop - start + 1))
+        parts.append(ACK_RANGE.pack(low - stop - 1, stop - start + 1))
         low = start
     return b"".join(parts)
 
 
 def stream_header(stream: int, offset: int, length: int, *, fin: bool) -> bytes:
     """Encode the 16 bytes that stand before a STREAM frame's data."""
-    return _STREAM.pack(FrameType.STREAM, FIN if fin else 0, length, stream, offset)
+    return STREAM.pack(FrameType.STREAM, FIN if fin else 0, length, stream, offset)
 
 
 def stream_word(stream: int, length: int) -> int:
@@ -239,173 +238,27 @@ def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911 - one row for each fra
         case Stream(stream, offset, fin, data):
             return stream_header(stream, offset, len(data), fin=fin) + data
         case Reset(stream, code, final):
-            return _RESET.pack(FrameType.RESET, code, stream, final)
+            return RESET.pack(FrameType.RESET, code, stream, final)
         case Stop(stream, code):
-            return _STOP.pack(FrameType.STOP, code, stream)
+            return STOP.pack(FrameType.STOP, code, stream)
         case MaxData(limit):
-            return _MAX_DATA.pack(FrameType.MAX_DATA, limit)
+            return MAX_DATA.pack(FrameType.MAX_DATA, limit)
         case MaxStreamData(stream, limit):
-            return _MAX_STREAM_DATA.pack(FrameType.MAX_STREAM_DATA, stream, limit)
+            return MAX_STREAM_DATA.pack(FrameType.MAX_STREAM_DATA, stream, limit)
         case MaxStreams(limit):
-            return _MAX_STREAMS.pack(FrameType.MAX_STREAMS, limit)
+            return MAX_STREAMS.pack(FrameType.MAX_STREAMS, limit)
         case Datagram(data):
-            return _DATAGRAM.pack(FrameType.DATAGRAM, len(data)) + data
+            return DATAGRAM.pack(FrameType.DATAGRAM, len(data)) + data
         case Close(code, reason):
             text = reason.encode()[:MAX_REASON].decode(errors="ignore").encode()
-            return _CLOSE.pack(FrameType.CLOSE, code, len(text)) + text
+            return CLOSE.pack(FrameType.CLOSE, code, len(text)) + text
         case PathChallenge(token):
             return bytes((FrameType.PATH_CHALLENGE,)) + token
         case PathResponse(token, observed):
             return bytes((FrameType.PATH_RESPONSE,)) + token + encode_address(observed)
         case Candidates(generation, addresses):
-            head = _CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses))
+            head = CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses))
             return head + b"".join(map(encode_address, addresses))
-
-
-def _malformed(what: str) -> ProtocolViolation:
-    return ProtocolViolation(CloseCode.MALFORMED, f"malformed {what}")
-
-
-def _take(data: bytes, at: int, length: int, what: str) -> bytes:
-    taken = data[at : at + length]
-    if len(taken) != length:
-        raise _malformed(what)
-    return taken
-
-
-def _decode_padding(data: bytes, at: int) -> tuple[Padding, int]:
-    size = len(data) - at
-    if data[at:] != _ZEROS[:size]:
-        raise _malformed("PADDING")
-    return Padding(size), len(data)
-
-
-def _decode_ping(_data: bytes, at: int) -> tuple[Ping, int]:
-    return Ping(), at + 1
-
-
-def _decode_ack(data: bytes, at: int) -> tuple[Ack, int]:
-    _, count, delay, first, largest = _ACK.unpack_from(data, at)
-    at += _ACK.size
-    low = largest - first
-    if largest > MAX_PACKET_NUMBER or low < 0 or count >= MAX_ACK_RANGES:
-        raise _malformed("ACK")
-    ranges = [(low, largest)]
-    for _ in range(count):
-        gap, length = _RANGE.unpack_from(data, at)
-        at += _RANGE.size
-        high = low - gap - 1
-        low = high - length + 1
-        if gap < 1 or length < 1 or low < 0:
-            raise _malformed("ACK")
-        ranges.append((low, high))
-    return Ack(tuple(ranges), delay), at
-
-
-def _decode_stream(data: bytes, at: int) -> tuple[Stream, int]:
-    _, flags, length, stream, offset = _STREAM.unpack_from(data, at)
-    at += STREAM_HEADER
-    end = at + length
-    if end > len(data) or flags > FIN or offset + length >= 1 << 63:
-        raise _malformed("STREAM")
-    return Stream(stream, offset, bool(flags), data[at:end]), end
-
-
-def _decode_reset(data: bytes, at: int) -> tuple[Reset, int]:
-    _, code, stream, final = _RESET.unpack_from(data, at)
-    return Reset(stream, code, final), at + _RESET.size
-
-
-def _decode_stop(data: bytes, at: int) -> tuple[Stop, int]:
-    _, code, stream = _STOP.unpack_from(data, at)
-    return Stop(stream, code), at + _STOP.size
-
-
-def _decode_max_data(data: bytes, at: int) -> tuple[MaxData, int]:
-    return MaxData(_MAX_DATA.unpack_from(data, at)[1]), at + _MAX_DATA.size
-
-
-def _decode_max_stream_data(data: bytes, at: int) -> tuple[MaxStreamData, int]:
-    _, stream, limit = _MAX_STREAM_DATA.unpack_from(data, at)
-    return MaxStreamData(stream, limit), at + _MAX_STREAM_DATA.size
-
-
-def _decode_max_streams(data: bytes, at: int) -> tuple[MaxStreams, int]:
-    return MaxStreams(_MAX_STREAMS.unpack_from(data, at)[1]), at + _MAX_STREAMS.size
-
-
-def _decode_datagram(data: bytes, at: int) -> tuple[Datagram, int]:
-    length = _DATAGRAM.unpack_from(data, at)[1]
-    at += DATAGRAM_HEADER
-    return Datagram(_take(data, at, length, "DATAGRAM")), at + length
-
-
-def _decode_close(data: bytes, at: int) -> tuple[Close, int]:
-    _, code, length = _CLOSE.unpack_from(data, at)
-    at += _CLOSE.size
-    if length > MAX_REASON:
-        raise _malformed("CLOSE")
-    reason = _take(data, at, length, "CLOSE").decode(errors="strict")
-    return Close(code, reason), at + length
-
-
-def _decode_path_challenge(data: bytes, at: int) -> tuple[PathChallenge, int]:
-    return PathChallenge(_take(data, at + 1, CHALLENGE_BYTES, "PATH_CHALLENGE")), at + 1 + CHALLENGE_BYTES
-
-
-def _decode_path_response(data: bytes, at: int) -> tuple[PathResponse, int]:
-    token = _take(data, at + 1, CHALLENGE_BYTES, "PATH_RESPONSE")
-    observed, end = decode_address(data, at + 1 + CHALLENGE_BYTES)
-    return PathResponse(token, observed), end
-
-
-def _decode_candidates(data: bytes, at: int) -> tuple[Candidates, int]:
-    _, generation, count = _CANDIDATES.unpack_from(data, at)
-    at += _CANDIDATES.size
-    if count > MAX_OBSERVED_CANDIDATES:
-        raise _malformed("CANDIDATES")
-    addresses = []
-    for _ in range(count):
-        address, at = decode_address(data, at)
-        addresses.append(address)
-    return Candidates(generation, tuple(addresses)), at
-
-
-_DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
-    FrameType.PADDING: _decode_padding,
-    FrameType.PING: _decode_ping,
-    FrameType.ACK: _decode_ack,
-    FrameType.STREAM: _decode_stream,
-    FrameType.RESET: _decode_reset,
-    FrameType.STOP: _decode_stop,
-    FrameType.MAX_DATA: _decode_max_data,
-    FrameType.MAX_STREAM_DATA: _decode_max_stream_data,
-    FrameType.MAX_STREAMS: _decode_max_streams,
-    FrameType.DATAGRAM: _decode_datagram,
-    FrameType.CLOSE: _decode_close,
-    FrameType.PATH_CHALLENGE: _decode_path_challenge,
-    FrameType.PATH_RESPONSE: _decode_path_response,
-    FrameType.CANDIDATES: _decode_candidates,
-}
-
-
-def decode(data: bytes) -> list[Frame]:
-    """Decode all frames of an opened packet.
-
-    Raises ProtocolViolation for anything but a whole number of well-formed frames of known types: the
-    packet is authentic, so it is the peer's fault.
-    """
-    frames: list[Frame] = []
-    at, end = 0, len(data)
-    try:
-        while at < end:
-            frame, at = _DECODERS[data[at]](data, at)
-            frames.append(frame)
-    except KeyError:
-        raise ProtocolViolation(CloseCode.UNKNOWN_FRAME, f"unknown frame type {data[at]}") from None
-    except (struct.error, BadDatagram, UnicodeDecodeError):
-        raise _malformed(FrameType(data[at]).name) from None
-    return frames
 
 
 def padded(body: bytes) -> bytes:

@@ -17,10 +17,10 @@ import struct
 import sys
 from array import array
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import repeat
 from operator import setitem
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, cast
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -35,6 +35,7 @@ _WORD: Final = 8
 _ALL: Final = slice(None)
 _NONCE_ZEROS: Final = bytes(4)
 _number = struct.Struct(">Q")
+_fill = cast("Callable[[memoryview, slice, memoryview], None]", setitem)  # of its overloads, this one
 _SWAP: Final = sys.byteorder == "little"
 
 
@@ -129,9 +130,8 @@ class BatchSealer:
         slots, chunk, stride = self._slots, self.chunk, self._body_stride
         count = len(data) // chunk
         words = count * stride
-        deque(
-            map(setitem, self._contents, repeat(_ALL), [data[i : i + chunk] for i in range(0, len(data), chunk)]), 0
-        )
+        pieces = [data[i : i + chunk] for i in range(0, len(data), chunk)]
+        deque(map(_fill, self._contents, repeat(_ALL), pieces), 0)
         self._plain_words[0:words:stride] = _words([stream_word(stream, chunk)] * count)
         self._plain_words[1:words:stride] = _words(range(offset, offset + len(data), chunk))
 
@@ -150,12 +150,12 @@ class BatchSealer:
 
 
 class Run(NamedTuple):
-    """Packets ``start`` to ``start + count`` of a loaded batch, for one cid, numbers running on."""
+    """Packets ``start`` to ``start + length`` of a loaded batch, for one cid, numbers running on."""
 
     cid: bytes
     number: int
     start: int
-    count: int
+    length: int
 
 
 class BatchOpener:
@@ -210,7 +210,7 @@ class BatchOpener:
 
     def open(self, aead: AESGCM, run: Run) -> bool:
         """Open a run in place; tell whether every packet of it was authentic."""
-        slots, start, stop = self._slots, run.start, run.start + run.count
+        slots, start, stop = self._slots, run.start, run.start + run.length
         try:
             deque(
                 map(
@@ -237,20 +237,20 @@ class BatchOpener:
         and their offsets run on.
         """
         stride = (self.size - OVERHEAD) // _WORD
-        start, stop = run.start * stride, (run.start + run.count) * stride
+        start, stop = run.start * stride, (run.start + run.length) * stride
         chunk = self.size - OVERHEAD - STREAM_HEADER
         first = bytes(self._slots.bodies[run.start][:STREAM_HEADER])
         word, offset = struct.unpack(">QQ", first)
         stream = word & 0xFFFF_FFFF
-        end = offset + run.count * chunk
+        end = offset + run.length * chunk
         if word != stream_word(stream, chunk) or end >= 1 << 63:
             return None
-        if run.count > 1 and (
-            self._plain_words[start:stop:stride] != _words([word] * run.count)
+        if run.length > 1 and (
+            self._plain_words[start:stop:stride] != _words([word] * run.length)
             or self._plain_words[start + 1 : stop : stride] != _words(range(offset, end, chunk))
         ):
             return None
-        return stream, offset, b"".join(self._contents[run.start : run.start + run.count])
+        return stream, offset, b"".join(self._contents[run.start : run.start + run.length])
 
 
 def _run_words(cid: bytes, number: int, count: int) -> memoryview:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from lab.bench.peers.base import Peer, Plan
 from lab.bench.report import Comparison, Row
 from lab.bench.stage import PeerFailedError, Setup, Stage, open_stage
+from lab.netns import NamespaceError
 
 
 def compare(peers: Sequence[Peer], setup: Setup, plan: Plan, *, rounds: int, say: Callable[[str], None]) -> Comparison:
@@ -37,7 +38,7 @@ def _measure(stage: Stage, peer: Peer, row: Row, plan: Plan) -> str | None:
             peer.prepare(stage)
         row.samples.append(peer.measure(stage, plan))
         return None
-    except PeerFailedError as error:
+    except (PeerFailedError, NamespaceError, OSError) as error:
         return str(error)
     finally:
         stage.clear()

@@ -99,7 +99,6 @@ def test_the_numbers_of_this_system_are_right() -> None:
 
 
 def test_systems_agree_on_the_names() -> None:
-    known = set().union(*(set(names.values()) for names in NAMES.values()))
-    assert set(BSD_ONLY := set(NAMES[BSD].values()) - set(NAMES[LINUX].values())) == set(), BSD_ONLY
-    assert set(NAMES[WINDOWS].values()) <= known
-    assert "EINVAL" in OFFLOAD_REFUSALS
+    assert set(NAMES[BSD].values()) <= set(NAMES[LINUX].values())
+    assert set(NAMES[WINDOWS].values()) <= set(NAMES[LINUX].values())
+    assert set(NAMES[LINUX].values()) >= OFFLOAD_REFUSALS

@@ -206,7 +206,7 @@ def read_at_once(arrivals: list[tuple[bytes, Address]]) -> list[tuple[int, int, 
     """Read through a port that was busy before, so that it reads on."""
     sock = FakeSocket()
     port = port_on(sock)
-    for _ in range(2 * MAX_READS):
+    for _ in range(MAX_READS - 1):
         sock.arrive(bytes(50), OTHER)
     while sock.arriving:
         port.receive(ROOM)
@@ -336,7 +336,7 @@ def complaint(code: int, origin: int, kind: int, offender: str = "198.51.100.9")
 )
 def test_icmp_is_told_with_path_and_offender(control: tuple[int, int, bytes], told: PathError) -> None:
     sock = FakeSocket()
-    sock.complaints.append((b"", [control], tuple(PEER)))
+    sock.complaints.append((b"", [control], PEER))
     port = port_on(sock, PLAIN._replace(error_queue=True))
     assert port.receive(ROOM) == []
     assert port.reports == [told]
@@ -345,7 +345,7 @@ def test_icmp_is_told_with_path_and_offender(control: tuple[int, int, bytes], to
 @pytest.mark.parametrize("control", [complaint(EMSGSIZE, 1, 0), (0, 11, b"short"), (1, 2, bytes(40))])
 def test_what_is_not_icmp_is_not_told(control: tuple[int, int, bytes]) -> None:
     sock = FakeSocket()
-    sock.complaints.append((b"", [control], tuple(PEER)))
+    sock.complaints.append((b"", [control], PEER))
     port = port_on(sock, PLAIN._replace(error_queue=True))
     assert port.receive(ROOM) == []
     assert port.reports == []

@@ -14,7 +14,8 @@ from clawchat.crypto.credential import make_slot
 from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.keylog import data_line, parse
 from clawchat.crypto.noise import Initiator
-from clawchat.session.endpoint import Endpoint, EndpointConfig
+from clawchat.session.config import EndpointConfig
+from clawchat.session.endpoint import Endpoint
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram

@@ -16,7 +16,8 @@ from clawchat.net.connection import Connection, connect
 from clawchat.net.driver import Node
 from clawchat.net.loop import run
 from clawchat.net.stream import Stream
-from clawchat.session.endpoint import Endpoint, EndpointConfig
+from clawchat.session.config import EndpointConfig
+from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.events import Event, SessionOpened
 from lab.bench.ends.command import actions_for, obey

@@ -71,8 +71,12 @@ def missing_package(package: str) -> str | None:
 
 
 def package_version(package: str) -> str | None:
-    """Return the version of an installed Python package."""
-    return importlib.metadata.version(package) if importlib.util.find_spec(package) else None
+    """Return the version of an installed Python package, None without one."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        # A checkout that runs without being installed has none.
+        return None
 
 
 def program_version(*argv: str) -> str | None:

@@ -1,0 +1,27 @@
+"""What may differ between endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from clawchat.transport.congestion import CongestionController
+from clawchat.transport.cubic import Cubic
+from clawchat.values.address import Address
+from clawchat.values.limits import HANDSHAKE_BURST, HANDSHAKE_RATE, MAX_HALF_OPEN, MAX_SESSIONS
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointConfig:
+    """The limits and habits of one endpoint.
+
+    ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
+    controller of a new path, ``candidates`` is where this end may be reached.
+    """
+
+    handshake_rate: float = HANDSHAKE_RATE
+    handshake_burst: int = HANDSHAKE_BURST
+    max_half_open: int = MAX_HALF_OPEN
+    max_sessions: int = MAX_SESSIONS
+    congestion: Callable[[], CongestionController] = Cubic
+    candidates: Sequence[Address] = ()

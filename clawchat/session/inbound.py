@@ -1,0 +1,195 @@
+"""What packets do to a session: each is opened, and each frame handed to the machine that owns it."""
+
+from __future__ import annotations
+
+# ruff: noqa: SLF001 - the table _HANDLERS is the class's own; it stands below it because it names its methods
+from collections.abc import Callable
+from typing import Any, Final, Protocol
+
+from clawchat.session.keys import PACKET_NUMBER_BITS, ReceiveKeys
+from clawchat.session.machines import Machines
+from clawchat.session.state import State
+from clawchat.values.address import Address, Path
+from clawchat.values.errors import BadDatagram, ProtocolViolation
+from clawchat.values.events import DatagramReceived, Event
+from clawchat.wire.decoding import decode
+from clawchat.wire.frames import (
+    Ack,
+    Candidates,
+    Close,
+    Datagram,
+    Frame,
+    MaxData,
+    MaxStreamData,
+    MaxStreams,
+    Padding,
+    PathChallenge,
+    PathResponse,
+    Ping,
+    Reset,
+    Stop,
+    Stream,
+)
+from clawchat.wire.packet import BatchOpener, Run, split_number, unseal
+
+_PACKET_NUMBER: Final = (1 << PACKET_NUMBER_BITS) - 1
+_SILENT_FRAMES: Final = (Ack, Padding, Close)
+"""Frames that ask for no acknowledgement (RFC 9002 section 2)."""
+
+
+class Owner(Protocol):
+    """The session, as its inbound half sees it."""
+
+    state: State
+    peer_candidates: tuple[Address, ...]
+    observed: Address | None
+
+    @property
+    def id(self) -> int:
+        """The number that events carry."""
+
+    def on_arrived(self, path: Path, *, now: float) -> None:
+        """Note that authentic packets arrived by a path."""
+
+    def on_acked(self, *, now: float) -> None:
+        """Note that the peer acknowledged something."""
+
+    def on_peer_closed(self, frame: Close) -> None:
+        """End the session: the peer said so."""
+
+    def on_violation(self, violation: ProtocolViolation, *, now: float) -> None:
+        """Close the session: the peer broke a rule."""
+
+
+class Inbound:
+    """Open packets, alone or in batches, and dispatch their frames by the table ``_HANDLERS``."""
+
+    __slots__ = ("_emit", "_keys", "_machines", "_owner", "bytes_received", "packets_received")
+
+    def __init__(self, keys: ReceiveKeys, machines: Machines, owner: Owner, emit: Callable[[Event], None]) -> None:
+        self._keys = keys
+        self._machines = machines
+        self._owner = owner
+        self._emit = emit
+        self.bytes_received = 0
+        self.packets_received = 0
+
+    def receive_one(self, header: bytes, packet: memoryview, path: Path, *, now: float) -> None:
+        """Take one packet whose plain header named this session. Raises BadDatagram."""
+        number = split_number(header)
+        aead = self._keys.epochs.get(number >> PACKET_NUMBER_BITS)
+        if aead is None:
+            raise BadDatagram("epoch")
+        number &= _PACKET_NUMBER
+        replay = self._keys.replay
+        if not replay.check(number):
+            raise BadDatagram("replay")
+        body = unseal(aead, header, packet)
+        newest = number > replay.top
+        replay.mark(number)
+        self._arrived(len(packet), 1, path, newest=newest, now=now)
+        self._take_body(body, number, path, now=now)
+
+    def receive_run(self, batch: BatchOpener, run: Run, path: Path, *, now: float) -> bool:
+        """Take a run of a loaded batch at once; False if its packets have to be taken one by one."""
+        aead = self._keys.epochs.get(run.number >> PACKET_NUMBER_BITS)
+        first = run.number & _PACKET_NUMBER
+        replay = self._keys.replay
+        if aead is None or not replay.check_run(first, run.length) or not batch.open(aead, run):
+            return False
+        replay.mark_run(first, run.length)
+        self._arrived(batch.size * run.length, run.length, path, newest=True, now=now)
+        stretch = batch.stream(run) if self._owner.state in _LIVE else None
+        if stretch is None:
+            for index in range(run.length):
+                self._take_body(batch.body(run.start + index), first + index, path, now=now)
+            return True
+        self._machines.acks.on_received(first, run.length, eliciting=True, now=now)
+        stream, offset, data = stretch
+        try:
+            self._machines.streams.on_data(stream, offset, data, fin=False)
+        except ProtocolViolation as violation:
+            self._owner.on_violation(violation, now=now)
+        return True
+
+    def _arrived(self, size: int, packets: int, path: Path, *, newest: bool, now: float) -> None:
+        self.bytes_received += size
+        self.packets_received += packets
+        machines = self._machines
+        machines.live.heard_at = now
+        self._owner.on_arrived(path, now=now)
+        if newest:
+            machines.paths.on_newest(path, size)
+
+    def _take_body(self, body: bytes, number: int, path: Path, *, now: float) -> None:
+        owner = self._owner
+        eliciting = False
+        try:
+            for frame in decode(body):
+                handler, states = _HANDLERS[type(frame)]
+                if not isinstance(frame, _SILENT_FRAMES):
+                    eliciting = True
+                if owner.state in states:
+                    handler(self, frame, path, now)
+        except ProtocolViolation as violation:
+            owner.on_violation(violation, now=now)
+        self._machines.acks.on_received(number, 1, eliciting=eliciting, now=now)
+
+    def _on_padding(self, _frame: Padding, _path: Path, _now: float) -> None:
+        """Take note of nothing: padding has no meaning."""
+
+    def _on_ping(self, _frame: Ping, _path: Path, now: float) -> None:
+        self._machines.acks.deadline = now
+
+    def _on_ack(self, frame: Ack, _path: Path, now: float) -> None:
+        self._machines.on_ack(frame, now=now)
+        self._owner.on_acked(now=now)
+
+    def _on_stream(self, frame: Stream, _path: Path, _now: float) -> None:
+        self._machines.streams.on_data(frame.stream, frame.offset, frame.data, fin=frame.fin)
+
+    def _on_stream_control(
+        self, frame: Reset | Stop | MaxData | MaxStreamData | MaxStreams, _path: Path, _now: float
+    ) -> None:
+        self._machines.streams.on_control(frame)
+
+    def _on_datagram(self, frame: Datagram, _path: Path, _now: float) -> None:
+        self._emit(DatagramReceived(self._owner.id, frame.data))
+
+    def _on_close(self, frame: Close, _path: Path, _now: float) -> None:
+        self._owner.on_peer_closed(frame)
+
+    def _on_path_challenge(self, frame: PathChallenge, path: Path, _now: float) -> None:
+        self._machines.paths.on_challenge(frame, path)
+
+    def _on_path_response(self, frame: PathResponse, _path: Path, _now: float) -> None:
+        self._owner.observed = frame.observed
+        if self._machines.paths.on_response(frame):
+            self._machines.on_moved("roamed")
+
+    def _on_candidates(self, frame: Candidates, _path: Path, _now: float) -> None:
+        self._owner.peer_candidates = frame.addresses
+
+
+_LIVE: Final = frozenset({State.OPEN, State.FLUSHING})
+_LIVE_OR_CLOSING: Final = _LIVE | {State.CLOSING}
+
+# The handler of each row takes that row's frame; a dict can't say so to a type checker.
+_Handler = Callable[[Inbound, Any, Path, float], None]
+_HANDLERS: Final[dict[type[Frame], tuple[_Handler, frozenset[State]]]] = {
+    Padding: (Inbound._on_padding, _LIVE),
+    Ping: (Inbound._on_ping, _LIVE),
+    Ack: (Inbound._on_ack, _LIVE),
+    Stream: (Inbound._on_stream, _LIVE),
+    Reset: (Inbound._on_stream_control, _LIVE),
+    Stop: (Inbound._on_stream_control, _LIVE),
+    MaxData: (Inbound._on_stream_control, _LIVE),
+    MaxStreamData: (Inbound._on_stream_control, _LIVE),
+    MaxStreams: (Inbound._on_stream_control, _LIVE),
+    Datagram: (Inbound._on_datagram, _LIVE),
+    Close: (Inbound._on_close, _LIVE_OR_CLOSING),
+    PathChallenge: (Inbound._on_path_challenge, _LIVE),
+    PathResponse: (Inbound._on_path_response, _LIVE),
+    Candidates: (Inbound._on_candidates, _LIVE),
+}
+"""Which method takes a frame, and in which states it is heard; elsewhere it is ignored."""

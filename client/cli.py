@@ -1,0 +1,175 @@
+"""The commands of ``clawchat``: human text goes to standard error, data to standard output."""
+
+from __future__ import annotations
+
+import pathlib
+import sys
+from typing import Any, Final
+
+import click
+
+from clawchat.net.command_line import run_command_line, version
+from clawchat.values.errors import PersonalError
+from client.options import PATH, Request, as_json, config_option, opening_options
+
+PROGRAM: Final = "clawchat"
+SHELLS: Final = ("bash", "zsh", "fish")
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version())
+def cli() -> None:
+    r"""Reach a dark server with one small security file, and chat.
+
+    \b
+    clawchat connect home.sec             chat in this terminal
+    echo hi | clawchat connect home.sec   say something from a script
+    clawchat connect home                 come back later, without a file
+    """
+
+
+@cli.command()
+@opening_options
+@click.option("--name", help="What you are called in the chat; your login name without it.")
+@click.option("--room", help="The room to talk in.  [default: lobby]")
+@as_json
+@click.option("--linger", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait at most this long for receipts.")
+@click.option("--listen", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Then listen this long.")
+def connect(
+    name: str | None,
+    room: str | None,
+    linger: float | None,
+    listen: float,
+    *,
+    as_json: bool,
+    **shared: Any,  # noqa: ANN401 - click hands over what the shared options are set to
+) -> int:
+    """Connect to a server and chat.
+
+    In a terminal, type: a line is said to the room, /help lists the commands. In a pipe, each line of standard
+    input is said; at its end the program waits until all of it has arrived, and ends. With --json, events come
+    as lines of JSON, and a line of input may be {"text": "hi", "room": "lobby"}, {"text": "hi", "to": "ann"} or
+    {"command": "who"}.
+    """
+    from clawchat.net.loop import run
+    from client.connect import converse
+    from client.screen import make_screen
+
+    plan = Request(**shared).plan(name=name, room=room)
+    interactive = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    return run(
+        converse(plan, lambda: make_screen(interactive=interactive, as_json=as_json, linger=linger, listen=listen))
+    )
+
+
+@cli.command()
+@opening_options
+@click.option("-c", "--count", type=click.IntRange(min=1), default=4, show_default=True, help="How many pings.")
+@click.option("--interval", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Seconds between.")
+@as_json
+def ping(count: int, interval: float, *, as_json: bool, **shared: Any) -> int:  # noqa: ANN401 - as above
+    """Measure the round trip to a server.
+
+    Without a file, a running `clawchat connect` of yours measures it. With one, this connects by itself, and
+    that uses the file up: it serves once.
+    """
+    from client.ping import ping_through_running, ping_with_plan
+
+    request = Request(**shared)
+    if request.what is None and request.file is None:
+        return ping_through_running(count, interval, as_json=as_json)
+    return ping_with_plan(request.plan(), count, interval, as_json=as_json)
+
+
+@cli.command()
+@as_json
+def status(*, as_json: bool) -> None:
+    """Show the sessions of the clients that run as this user."""
+    import time
+
+    from clawchat.net.events_json import encode
+    from clawchat.net.paths import places
+    from client.render import describe, plain
+    from client.running import none_running, running_clients
+
+    found = running_clients(places("client").runtime)
+    if not found:
+        raise none_running()
+    for _, event in found:
+        print(encode(event, time=time.time()) if as_json else plain(describe(event) or []))
+
+
+@cli.command("explain")
+@click.argument("code", required=False)
+def explain_code(code: str | None) -> None:
+    """Explain an error code, or list all of them."""
+    from clawchat.net.report import explain
+    from clawchat.values.catalog import CATALOG
+
+    if code:
+        print(explain(code), end="")
+        return
+    width = max(map(len, CATALOG))
+    for each, entry in CATALOG.items():
+        print(f"{each:<{width}}  {entry.title}")
+
+
+@cli.command()
+def paths() -> None:
+    """Print where this program keeps its files."""
+    from clawchat.net.paths import places
+
+    rows = places("client").rows()
+    width = max(len(name) for name, _ in rows)
+    for name, place in rows:
+        print(f"{name:<{width}}  {place}")
+
+
+@cli.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command("check")
+@config_option
+@click.argument("file", type=PATH, required=False)
+def check(file: pathlib.Path | None, config: pathlib.Path | None) -> None:
+    """Check the configuration, and print every key, its value and where that comes from."""
+    from clawchat.net.config import as_rows
+    from clawchat.net.paths import places
+    from client.options import settings_of
+    from client.settings import Settings
+
+    found = places("client")
+    rows = list(as_rows(Settings, settings_of(found, file or config, {})))
+    width = max(len(key) for key, *_ in rows)
+    for key, value, source in rows:
+        print(f"{key:<{width}}  {'null' if value is None else value}  ({source})")
+    if not (file or config or found.configuration_file).exists():
+        click.echo(f"There is no {found.configuration_file}; these are the defaults.", err=True)
+
+
+@config.command("example")
+def example() -> None:
+    """Print a documented client.yaml with the defaults."""
+    from clawchat.net.config_schema import document
+    from client.settings import HEADING, Settings
+
+    print(document(Settings, heading=HEADING), end="")
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completions(shell: str) -> None:
+    """Print what a shell reads to complete this program's commands."""
+    from click.shell_completion import get_completion_class
+
+    kind = get_completion_class(shell)
+    if kind is None:
+        raise PersonalError("CC-USAGE", f"there are no completions for {shell}")
+    print(kind(cli, {}, PROGRAM, "_CLAWCHAT_COMPLETE").source())
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run a command and end with its exit code."""
+    sys.exit(run_command_line(cli, PROGRAM, arguments))
