@@ -15,6 +15,14 @@ CLOCK_TOLERANCE: Final = 60
 # How many leading bits two hosts of one network usually share.
 _USUAL_PREFIX: Final = {4: 24, 6: 64}
 
+# RFC 1918, RFC 6598 (a carrier's own NAT), RFC 3927, RFC 4193, RFC 4291: nobody routes to these from elsewhere.
+_PRIVATE: Final = tuple(
+    map(
+        ipaddress.ip_network,
+        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
+    )
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Finding:
@@ -33,7 +41,8 @@ def diagnose(
     """
     own = [ipaddress.ip_address(address) for address in own_addresses]
     servers = [ipaddress.ip_address(candidate.host) for candidate in credential.candidates]
-    found = _of_network(own) + _of_clock(credential, now_unix) + _of_path(path_errors)
+    here = bool(servers) and all(address.is_loopback for address in servers)
+    found = ([] if here else _of_network(own)) + _of_clock(credential, now_unix) + _of_path(path_errors)
     if own and servers:
         found += _of_addresses(own, servers)
     return found
@@ -87,7 +96,9 @@ def _of_addresses(
         return [
             Finding(f"the server has {only} addresses only, and this machine has none", f"Use a network with {only}.")
         ]
-    if all(address.is_private for address in servers) and not any(_near(a, b) for a in own for b in servers):
+    if all(any(address in network for network in _PRIVATE) for address in servers) and not any(
+        _near(a, b) for a in own for b in servers
+    ):
         shown = ", ".join(map(str, servers))
         return [
             Finding(

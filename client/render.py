@@ -74,9 +74,9 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
         case Connected():
             return [
                 ("good", f"connected to {safe(event.server)}"),
-                ("info", f" in {event.seconds:.1f} s over {event.path}\n"),
+                ("info", f" in {event.seconds:.1f} s over {safe(event.path)}\n"),
                 ("", "safety words: "),
-                ("words", event.words),
+                ("words", safe(event.words)),
                 ("info", "  (the other end must see the same)"),
             ]
         case Welcomed():

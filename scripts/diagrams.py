@@ -28,7 +28,9 @@ from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the c
 from clawchat.session import state  # noqa: E402  (as above)
 from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
 from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
+from client.cli import cli as client_commands  # noqa: E402  (as above)
 from client.settings import Settings as ClientSettings  # noqa: E402  (as above)
+from server.cli import cli as server_commands  # noqa: E402  (as above)
 from server.settings import Settings as ServerSettings  # noqa: E402  (as above)
 
 MARKED: Final = re.compile(r"(<!-- made from code: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -297,6 +299,8 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "floors": floors,
     "limits": limit_tables,
     "error codes": error_codes,
+    "server commands": partial(commands, server_commands),
+    "client commands": partial(commands, client_commands),
     "server settings": partial(settings, ServerSettings),
     "client settings": partial(settings, ClientSettings),
 }

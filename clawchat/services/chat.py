@@ -43,11 +43,15 @@ CHAT_VERSION = 1
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Enter the chat; the same ``token`` on a new stream takes the place of the old one's member."""
+    """Enter the chat; the same ``token`` on a new stream takes the place of the old one's member.
+
+    ``again`` tells that the ids of what is said go on where they were: the same program, on a new stream.
+    """
 
     name: Name
     version: Number = CHAT_VERSION
     token: Token | None = None
+    again: Flag = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,14 +56,16 @@ class ChatClient:
         self._unaccepted: OrderedDict[str, Say] = OrderedDict()
         self._seen: OrderedDict[int, None] = OrderedDict()
         self.welcomed = False
+        self._started = False
 
     def start(self) -> None:
         """Begin on a stream that was just opened, the first time or again."""
         self._decoder = ClientDecoder()
         self._out = bytearray(write_preface(CHAT))
+        again, self._started = self._started, True
         self.rooms.clear()
         self.welcomed = False
-        self._send(Hello(self.name, token=self._token))
+        self._send(Hello(self.name, token=self._token, again=again))
         for room in self._wanted:
             self._send(Join(room))
         for say in self._unaccepted.values():

@@ -221,13 +221,14 @@ class Hub:
         self._tell(member, Welcome(member.name, self._server, tuple(self._rooms)))
         self._join(member, self._permanent[0])
         if old is not None:
-            self._inherit(member, old)
+            self._inherit(member, old, receipts=hello.again)
 
-    def _inherit(self, member: _Member, old: _Member) -> None:
-        """Give a client that came back what its old stream did not deliver, and its receipts."""
-        member.said = old.said
+    def _inherit(self, member: _Member, old: _Member, *, receipts: bool) -> None:
+        """Give a client that came back what its old stream did not deliver, and its receipts if it waits for them."""
+        if receipts:
+            member.said = old.said
         for unconfirmed in self._unconfirmed.values():
-            if unconfirmed.sender is old:
+            if receipts and unconfirmed.sender is old:
                 unconfirmed.sender = member
             if old.key in unconfirmed.waiting:
                 unconfirmed.waiting.discard(old.key)

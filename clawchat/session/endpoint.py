@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
+from itertools import count
 from typing import Final
 
 from clawchat.crypto.credential import Credential, Slot
 from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.keylog import KeyLog
+from clawchat.session.attempts import Attempts
 from clawchat.session.build import build_session
 from clawchat.session.config import EndpointConfig
 from clawchat.session.initiator import Attempt
@@ -60,7 +62,7 @@ class Endpoint:
         self._header = HeaderCipher(self._header_key)
         self._by_cid: dict[bytes, Session] = {}
         self._sessions: dict[int, Session] = {}
-        self._attempts: dict[bytes, Attempt] = {}
+        self._attempts = Attempts()
         self._responder = Responder(random, Budget(self.config.handshake_rate, self.config.handshake_burst))
         self._half_open: set[int] = set()
         self._events: deque[Event] = deque()
@@ -69,7 +71,7 @@ class Endpoint:
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
         self._openers: dict[int, BatchOpener] = {}
-        self._next_id = 1
+        self._ids = count(1)
 
     # --- what a program does -----------------------------------------------------------------------
 
@@ -99,7 +101,7 @@ class Endpoint:
         SessionOpened or SessionEnded(HandshakeFailed) follows.
         """
         attempt = Attempt(
-            self._take_id(),
+            next(self._ids),
             credential,
             cid=self._new_cid(),
             header_key=self._header_key,
@@ -110,14 +112,12 @@ class Endpoint:
             deadline=now + timeout,
             now=now,
         )
-        self._attempts[attempt.cid] = attempt
+        self._attempts.add(attempt)
         return attempt.id
 
     def abandon(self, session_id: int) -> None:
         """Give up a handshake that was begun."""
-        for attempt in list(self._attempts.values()):
-            if attempt.id == session_id:
-                self._forget_attempt(attempt)
+        self._attempts.abandon(session_id)
 
     def port_opened(self, handle: int, address: Address, *, now: float) -> None:  # noqa: ARG002 - as every call
         """Learn that one of our ports is open, or that its address changed."""
@@ -135,8 +135,7 @@ class Endpoint:
         """Show every peer at once where we are now: our addresses changed."""
         for session in self._sessions.values():
             session.nudge()
-        for attempt in self._attempts.values():
-            attempt.hurry(now=now)
+        self._attempts.hurry(now=now)
 
     def close_all(self, *, now: float, code: int, reason: str) -> None:
         """Close every session at once."""
@@ -264,7 +263,7 @@ class Endpoint:
             now=now,
         )
         session = build_session(
-            answer.agreement, answer.secrets, self._take_id(), path, self, rtt=None, keylog=self._keylog, now=now
+            answer.agreement, answer.secrets, next(self._ids), path, self, rtt=None, keylog=self._keylog, now=now
         )
         self._half_open.add(session.id)
         self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
@@ -272,7 +271,7 @@ class Endpoint:
 
     def _welcomed(self, attempt: Attempt, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         welcomed = attempt.receive(header, datagram, now=now)
-        self._forget_attempt(attempt)
+        self._attempts.forget(attempt)
         session = build_session(
             welcomed.agreement,
             welcomed.secrets,
@@ -293,8 +292,7 @@ class Endpoint:
         out: list[Transmit] = []
         while self._welcomes:
             out.append(self._welcomes.popleft())
-        for attempt in self._attempts.values():
-            attempt.transmit(out, now=now)
+        self._attempts.transmit(out, now=now)
         bulk_room = TRANSMITS_PER_TURN // 4 - BATCHES_PER_TURN
         while self._awake and len(out) < TRANSMITS_PER_TURN and bulk_room >= 0:
             session = next(iter(self._awake))
@@ -307,10 +305,7 @@ class Endpoint:
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is due, None if nothing is waited for."""
-        deadline = self._schedule.next()
-        for attempt in self._attempts.values():
-            deadline = min(deadline, attempt.next_timeout())
-        deadline = min(deadline, self._responder.next_timeout())
+        deadline = min(self._schedule.next(), self._attempts.next_timeout(), self._responder.next_timeout())
         return None if deadline == NEVER else deadline
 
     def handle_timeout(self, *, now: float) -> None:
@@ -318,10 +313,8 @@ class Endpoint:
         for session in self._schedule.due(now=now):
             session.handle_timeout(now=now)
             self._awake[session] = None
-        for attempt in list(self._attempts.values()):
-            if attempt.deadline <= now:
-                self._forget_attempt(attempt)
-                self.emit(SessionEnded(attempt.id, HandshakeFailed("no answer from any address of the server")))
+        for attempt in self._attempts.take_expired(now=now):
+            self.emit(SessionEnded(attempt.id, HandshakeFailed("no answer from any address of the server")))
         for slot_id in self._responder.expired(now=now):
             self.disarm(slot_id)
 
@@ -351,14 +344,6 @@ class Endpoint:
             session = self._sessions[session_id]
             if session.identity.slot_id == confirmed.slot_id:
                 self._remove(session)
-
-    def _forget_attempt(self, attempt: Attempt) -> None:
-        del self._attempts[attempt.cid]
-        attempt.wipe()
-
-    def _take_id(self) -> int:
-        self._next_id += 1
-        return self._next_id - 1
 
     def _new_cid(self) -> bytes:
         while True:

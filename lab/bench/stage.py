@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -39,6 +39,9 @@ PORT: Final = 4433
 
 READY_TIMEOUT: Final = 20.0
 """Seconds a program may take until it is ready; importing on a busy machine takes a few."""
+
+MAX_LAST_WORDS: Final = 200
+"""Characters of a program's last line that an error repeats."""
 
 CLOCK_TICK: Final = os.sysconf("SC_CLK_TCK") if sys.platform == "linux" else 100
 
@@ -66,16 +69,25 @@ def cpu_seconds(process_ids: Iterable[int]) -> float:
 class Program:
     """One program of a peer, with its log and, for programs of ours, its lines of JSON."""
 
-    def __init__(self, process: subprocess.Popen[bytes], log: Path, title: str) -> None:
+    def __init__(self, process: subprocess.Popen[bytes], log: Path, title: str, cast: list[Program]) -> None:
         self.process = process
         self._log = log
         self._title = title
+        self._cast = cast
         self._unread = b""
 
-    def failure(self, what: str) -> PeerFailedError:
-        """Return the error that names this program and the last thing it said."""
+    def last_words(self) -> str:
+        """Return the last line of the log, with the program's name; empty if it holds nothing."""
         lines = self._log.read_text("utf-8", "replace").strip().splitlines()
-        return PeerFailedError(f"{self._title} {what}" + (f": {lines[-1].strip()[:200]}" if lines else ""))
+        return f"{self._title}: {lines[-1].strip()[:MAX_LAST_WORDS]}" if lines else ""
+
+    def failure(self, what: str) -> PeerFailedError:
+        """Return the error that says what this program did, and what all programs of its peer said last.
+
+        A program often fails because its other end did.
+        """
+        said = " | ".join(filter(None, (program.last_words() for program in self._cast)))
+        return PeerFailedError(f"{self._title} {what}" + (f" ({said})" if said else ""))
 
     def line(self, timeout: float) -> bytes:
         """Wait so many seconds at most for the next line and return it without its end."""
@@ -119,6 +131,8 @@ class Stage:
     folder: Path
     server: netns.Interface
     client: netns.Interface
+    cast: list[Program] = field(default_factory=list)
+    """The programs of the peer at hand."""
 
     @property
     def certificate(self) -> Path:
@@ -144,7 +158,9 @@ class Stage:
                 stderr=errors,
                 bufsize=0,
             )
-        return Program(process, log, title)
+        program = Program(process, log, title, self.cast)
+        self.cast.append(program)
+        return program
 
     def start_end(self, end: netns.Interface, module: str, *arguments: str) -> Program:
         """Start one of our own end programs (a module of `lab.bench.ends`) and wait until it is ready."""
@@ -165,6 +181,7 @@ class Stage:
                     if pipe:
                         pipe.close()
             end.namespace.end_processes()
+        self.cast.clear()
 
 
 def make_certificate(certificate: Path, key: Path, address: str) -> None:

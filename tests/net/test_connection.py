@@ -194,7 +194,7 @@ def test_whoever_waits_learns_that_the_session_is_over() -> None:
             asyncio.create_task(stream.read()),
             asyncio.create_task(stream.wait_delivered()),
         ]
-        await asyncio.sleep(0)
+        await server.ping()  # so that it knows how long to linger
         server.close()
         for task in waiting:
             with pytest.raises(PeerClosed):
@@ -240,6 +240,7 @@ def test_closing_a_node_tells_its_peers_at_once() -> None:
     async def main() -> None:
         server, client = await Host(offload=None).open(), await Host(offload=None).open()
         connection = await connect(client.node, server.invite().credential, port=client.port, timeout=10)
+        await server.answered.get()
         await server.node.close(code=2, reason="going home")
         error = await asyncio.wait_for(connection.wait_closed(), 5)
         assert isinstance(error, PeerClosed)

@@ -2,20 +2,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import typing
 
 import jsonschema
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
 
 from clawchat.net import events_json, user_events
 from clawchat.net.user_events import UserEvent
+from tests.client.strategies import KINDS, events
 
-KINDS: tuple[type[UserEvent], ...] = typing.get_args(UserEvent)
 VALIDATOR = jsonschema.Draft202012Validator(json.loads(events_json.shipped_schema()))
-
-events = st.one_of([st.from_type(kind) for kind in KINDS])
 
 
 def test_the_shipped_schema_is_the_one_of_the_records() -> None:

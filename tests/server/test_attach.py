@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -38,7 +39,7 @@ class FakeChannel:
 
     async def objects(self):  # type: ignore[no-untyped-def] # noqa: ANN201 - an asynchronous generator, as the channel's
         for told in self.told:
-            yield to_json(told)
+            yield json.loads(json.dumps(to_json(told)))
 
 
 def operator(*told: ToClient) -> tuple[Attached, FakeChannel, list[str]]:

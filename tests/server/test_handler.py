@@ -59,6 +59,11 @@ class Person:
         return told
 
 
+async def until(fact: Callable[[], bool]) -> None:
+    while not fact():  # noqa: ASYNC110 - it looks from outside, as a person would
+        await asyncio.sleep(0.005)
+
+
 Scene: TypeAlias = Callable[[ChatService, Handler], Awaitable[None]]
 
 
@@ -67,7 +72,7 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Scen
     """Let a scene play with a handler of the given source."""
     monkeypatch.setattr(handler_module, "FIRST_PAUSE", 0.01)
 
-    def run(source: str, scene: Scene, *rooms: str) -> None:
+    def run(source: str, scene: Scene) -> None:
         program = tmp_path / "bot.py"
         program.write_text("import json, sys, time\n" + textwrap.dedent(source), encoding="utf-8")
 
@@ -113,7 +118,9 @@ def test_a_receipt_says_that_the_process_has_it(play: Callable[[str, Scene], Non
     async def scene(chat: ChatService, _: Handler) -> None:
         ann = Person(chat, "ann")
         ann.says("hi")
-        assert await ann.hears(lambda each: isinstance(each, Delivered) and each.name == "bot")
+        told = await ann.hears(lambda each: isinstance(each, Delivered))
+        assert isinstance(told, Delivered)
+        assert told.name == "bot"
 
     play(ECHO, scene)
 
@@ -179,8 +186,7 @@ def test_its_death_and_its_words_are_logged(
         return [record.__dict__["fields"] for record in caplog.records if record.msg == event]
 
     async def scene(_: ChatService, handler: Handler) -> None:
-        while handler.starts < 2:
-            await asyncio.sleep(0.01)
+        await until(lambda: handler.starts >= 2)
 
     play("print('no idea', file=sys.stderr)\nprint('not json')\nprint('{\"text\": \"x\"}')\nsys.exit(3)", scene)
     assert fields("handler-ended")[0]["code"] == "CC-HANDLER"
@@ -194,8 +200,7 @@ def test_its_death_and_its_words_are_logged(
 
 def test_the_pause_grows(play: Callable[[str, Scene], None], caplog: pytest.LogCaptureFixture) -> None:
     async def scene(_: ChatService, handler: Handler) -> None:
-        while handler.starts < 4:
-            await asyncio.sleep(0.01)
+        await until(lambda: handler.starts >= 4)
 
     play("sys.exit(1)", scene)
     pauses = [record.__dict__["fields"]["again_in"] for record in caplog.records if record.msg == "handler-ended"]
@@ -206,8 +211,7 @@ def test_a_program_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture)
     async def main() -> None:
         chat = ChatService(Hub(server="home"), wake=lambda: None, log=Log())
         running = asyncio.create_task(Handler(["./no-such-program"], "bot", ("lobby",), chat, Log()).run())
-        while not caplog.records:
-            await asyncio.sleep(0.01)
+        await until(lambda: bool(caplog.records))
         running.cancel()
 
     asyncio.run(main())
@@ -275,8 +279,7 @@ def test_what_a_process_did_not_answer_goes_to_the_next_one_once(play: Callable[
     async def scene(chat: ChatService, handler: Handler) -> None:
         ann = Person(chat, "ann")
         ann.says("poison")
-        while handler.starts < 3:
-            await asyncio.sleep(0.01)
+        await until(lambda: handler.starts >= 3)
         ann.says("hi")
         assert (await ann.hears_text()).text == "echo hi"
 

@@ -46,7 +46,7 @@ def read(path: Path, key: Bootstrap) -> Credential:
 
 
 async def until(fact: Callable[[], bool]) -> None:
-    while not fact():
+    while not fact():  # noqa: ASYNC110 - it looks from outside, as a person would
         await asyncio.sleep(0.002)
 
 

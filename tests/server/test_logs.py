@@ -27,14 +27,14 @@ def _keep_root() -> Iterator[None]:
     root.setLevel(level)
 
 
-def line(form: str = "auto", stream: io.StringIO | None = None, **fields: object) -> str:
+def line(form: str = "auto", stream: io.StringIO | None = None, **fields: Any) -> str:  # noqa: ANN401 - any fields
     stream = stream or io.StringIO()
     logs.set_up("info", form, stream=stream, environ={})
     logs.Log().info("something-happened", **fields)
     return stream.getvalue()
 
 
-def record(**fields: object) -> dict[str, Any]:
+def record(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any fields
     value = json.loads(line(**fields))
     assert isinstance(value, dict)
     return value

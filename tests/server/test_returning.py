@@ -6,6 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from clawchat.crypto.bootstrap import Bootstrap, KeyFile, Passphrase
+from clawchat.crypto.credential import Credential
 from clawchat.services.handover import HandoverReader, write_handover
 from clawchat.services.preface import PrefaceReader
 from clawchat.values.address import Address
@@ -23,6 +24,12 @@ MAKER = Maker("home", bytearray(range(32)), (), lambda: [Address("192.0.2.1", 50
 @pytest.fixture
 def returning(home: Home, key: KeyFile, armory: FakeArmory) -> Returning:
     return Returning(home, 24 * HOURS, key, armory, Log())
+
+
+def read_handover(data: bytes) -> Credential:
+    reader = HandoverReader()
+    reader.feed(data)
+    return reader.finish()
 
 
 def next_run(home: Home, key: Bootstrap) -> tuple[Returning, FakeArmory]:
@@ -161,12 +168,12 @@ def test_a_handover_carries_the_credential(returning: Returning) -> None:
     assert (found[0], reader.finish()) == ("credential", slot.credential)
 
 
-@pytest.mark.parametrize("break_it", [lambda data: data[:-1], lambda _: b"", lambda data: data + b"x", lambda _: b"x" * 9000])
+@pytest.mark.parametrize(
+    "break_it", [lambda data: data[:-1], lambda _: b"", lambda data: data + b"x", lambda _: b"x" * 9000]
+)
 def test_a_broken_handover_is_a_violation(returning: Returning, break_it: Callable[[bytes], bytes]) -> None:
     slot = asyncio.run(returning.promise(1, "ann", MAKER))
     found = PrefaceReader().feed(write_handover(slot.credential))
     assert found is not None
-    reader = HandoverReader()
     with pytest.raises(ProtocolViolation):
-        reader.feed(break_it(found[1]))
-        reader.finish()
+        read_handover(break_it(found[1]))

@@ -36,10 +36,10 @@ EVERYTHING = 1 << 20
 class Person:
     """One member, told as a dialogue: what it says, and what it hears."""
 
-    def __init__(self, hub: Hub, name: str, token: str | None = None) -> None:
+    def __init__(self, hub: Hub, name: str, token: str | None = None, *, again: bool = False) -> None:
         self.hub = hub
         self.key = hub.attach()
-        self.says(Hello(name, token=token))
+        self.says(Hello(name, token=token, again=again))
 
     def says(self, message: ToServer) -> None:
         self.hub.receive(self.key, message, unix_now=NOW)
@@ -269,7 +269,7 @@ class TestAClientThatComesBack:
     def test_is_not_heard_twice(self, hub: Hub, ann: Person) -> None:
         old = Person(hub, "bob", token="b0b")
         old.says(Say("x", "once"))
-        new = Person(hub, "bob", token="b0b")
+        new = Person(hub, "bob", token="b0b", again=True)
         new.says(Say("x", "once"))
         assert Accepted("x", 1) in new.hears()
         assert sum(isinstance(told, Message) for told in ann.hears()) == 1
@@ -278,10 +278,20 @@ class TestAClientThatComesBack:
         old = Person(hub, "bob", token="b0b")
         old.says(Say("x", "hi"))
         ann.hears()
-        new = Person(hub, "bob", token="b0b")
+        new = Person(hub, "bob", token="b0b", again=True)
         new.hears()
         ann.says(Received((1,)))
         assert new.hears() == [Delivered("x", 1, "ann")]
+
+    def test_begins_anew_with_its_ids_when_its_program_did(self, hub: Hub, ann: Person) -> None:
+        old = Person(hub, "bob", token="b0b")
+        old.says(Say("1", "before"))
+        new = Person(hub, "bob", token="b0b")
+        new.hears()
+        ann.says(Received((1,)))
+        new.says(Say("1", "after"))
+        assert new.hears() == [Accepted("1", 2, 1)]
+        assert [told.text for told in ann.hears() if isinstance(told, Message)] == ["before", "after"]
 
 
 def test_rooms_are_bounded(ann: Person) -> None:

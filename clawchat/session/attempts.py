@@ -1,0 +1,61 @@
+"""The handshakes that this end has begun."""
+
+from __future__ import annotations
+
+from collections.abc import Container
+
+from clawchat.session.initiator import Attempt
+from clawchat.session.outbound import Transmit
+from clawchat.values.timers import NEVER
+
+
+class Attempts(Container[bytes]):
+    """Handshakes under way, by the cid that their WELCOME will name."""
+
+    __slots__ = ("_by_cid",)
+
+    def __init__(self) -> None:
+        self._by_cid: dict[bytes, Attempt] = {}
+
+    def __contains__(self, cid: object) -> bool:
+        return cid in self._by_cid
+
+    def add(self, attempt: Attempt) -> None:
+        """Hold an attempt."""
+        self._by_cid[attempt.cid] = attempt
+
+    def get(self, cid: bytes) -> Attempt | None:
+        """Return the attempt that a WELCOME names."""
+        return self._by_cid.get(cid)
+
+    def forget(self, attempt: Attempt) -> None:
+        """Drop an attempt that is over, and overwrite its keys."""
+        del self._by_cid[attempt.cid]
+        attempt.wipe()
+
+    def abandon(self, attempt_id: int) -> None:
+        """Drop an attempt by its id, if it is still under way."""
+        for attempt in list(self._by_cid.values()):
+            if attempt.id == attempt_id:
+                self.forget(attempt)
+
+    def hurry(self, *, now: float) -> None:
+        """Let every attempt send its next HELLO now."""
+        for attempt in self._by_cid.values():
+            attempt.hurry(now=now)
+
+    def transmit(self, out: list[Transmit], *, now: float) -> None:
+        """Append the HELLOs that are due."""
+        for attempt in self._by_cid.values():
+            attempt.transmit(out, now=now)
+
+    def next_timeout(self) -> float:
+        """Return when an attempt has something to do, NEVER if there is none."""
+        return min((attempt.next_timeout() for attempt in self._by_cid.values()), default=NEVER)
+
+    def take_expired(self, *, now: float) -> list[Attempt]:
+        """Drop the attempts whose time is over, and return them."""
+        expired = [attempt for attempt in self._by_cid.values() if attempt.deadline <= now]
+        for attempt in expired:
+            self.forget(attempt)
+        return expired
