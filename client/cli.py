@@ -89,14 +89,14 @@ def status(*, as_json: bool) -> None:
 
     from clawchat.net.events_json import encode
     from clawchat.net.paths import places
-    from client.render import describe, plain
+    from client.render import MARK, describe, plain
     from client.running import none_running, running_clients
 
     found = running_clients(places("client").runtime)
     if not found:
         raise none_running()
     for _, event in found:
-        print(encode(event, time=time.time()) if as_json else plain(describe(event) or []))
+        print(encode(event, time=time.time()) if as_json else plain(describe(event) or []).removeprefix(MARK))
 
 
 @cli.command("explain")

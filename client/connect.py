@@ -45,6 +45,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             token=plan.opened.notes.token,
             emit=screen.show,
         )
+        screen.attach(link)
         await stack.enter_async_context(control_socket(plan.places.runtime, link))
         try:
             code = await _talk(link, server, screen, interrupts)
@@ -61,7 +62,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
 async def _talk(link: Link, server: Reached, screen: Screen, interrupts: Interrupts) -> int:
     """Let the screen run until the user is done; raises what ends the chat from outside."""
     await unless_interrupted(link.open(), interrupts)
-    talk = asyncio.create_task(screen.run(link))
+    talk = asyncio.create_task(screen.run())
     asked = asyncio.create_task(interrupts.asked.wait())
     waited: set[asyncio.Future[Any]] = {talk, asked, link.ended}
     try:

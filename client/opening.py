@@ -30,11 +30,12 @@ WRONG_KEY: Final = "CC-PASSPHRASE"
 
 
 class Opened(NamedTuple):
-    """A credential, what opened its file, and what to note when the next one is kept."""
+    """A credential, what opened its file, what to note when the next one is kept, and whether it is such a one."""
 
     credential: Credential
     bootstrap: Bootstrap
     notes: Notes
+    back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class Opener:
         file, notes = self._find(what)
         data = read_private(file, MAX_FILE_BYTES)
         _check_form(data)
-        opened = self._unseal(file, data, notes)
+        opened = self._unseal(file, data, notes)._replace(back=str(file) != what)
         if not self.ignore_used:
             UsedFiles(self.places.state).check(opened.credential)
         expired = None if self.ignore_clock else check_fresh(opened.credential, now_unix)

@@ -18,7 +18,7 @@ from client.interrupts import Interrupts, unless_interrupted
 from client.plan import Plan
 from client.pulse import Pulse
 from client.reach import reached
-from client.render import describe, plain
+from client.render import MARK, describe, plain
 from client.running import none_running, ping_running, running_clients
 
 TIMEOUT: Final = 5.0
@@ -42,8 +42,11 @@ class Board:
         if self._json:
             print(encode(event, time=time.time()), flush=True)
         elif (fragments := describe(event)) is not None:
-            data = isinstance(event, Pong | PingLost | PingSummary)
-            print(plain(fragments), file=sys.stdout if data else sys.stderr, flush=True)
+            line = plain(fragments)
+            if isinstance(event, Pong | PingLost | PingSummary):
+                print(line.removeprefix(MARK), flush=True)
+            else:
+                print(line, file=sys.stderr, flush=True)
 
     def finish(self) -> int:
         """Show the summary; return the exit code."""
@@ -73,7 +76,8 @@ def ping_with_plan(plan: Plan, count: int, interval: float, *, as_json: bool) ->
 
 
 async def _ping(plan: Plan, board: Board, count: int, interval: float) -> int:
-    board.show(Notice("this uses the security file up: it serves once"))
+    if not plan.opened.back:
+        board.show(Notice("this uses the security file up: it serves once"))
     with Interrupts() as interrupts:
         async with contextlib.AsyncExitStack() as stack:
             server = await unless_interrupted(stack.enter_async_context(reached(plan, board.show)), interrupts)

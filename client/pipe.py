@@ -43,6 +43,10 @@ class Pipe:
         self._out = Output(STDOUT, self._on_broken)
         self._err = Output(STDERR, lambda: None)
 
+    def attach(self, link: Link) -> None:
+        """Learn of the link before anything happens on it."""
+        self._link = link
+
     def show(self, event: UserEvent) -> None:
         """Show an event: as a line of JSON, or a message on standard output and all else on standard error."""
         if self._json:
@@ -54,9 +58,10 @@ class Pipe:
             if fragments is not None:
                 self._err.line(plain(fragments))
 
-    async def run(self, link: Link) -> int:
+    async def run(self) -> int:
         """Take lines until the input ends and all that was said has arrived; return the exit code."""
-        self._link = link
+        link = self._link
+        assert link is not None  # noqa: S101 - attached before
         work = asyncio.create_task(self._work(link))
         unread = asyncio.create_task(self._unread.wait())
         try:

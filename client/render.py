@@ -49,6 +49,9 @@ STYLES: Final = {
     "words": "bold",
 }
 
+MARK: Final = "· "
+"""What a line begins with that nobody said."""
+
 QUOTE_LENGTH: Final = 40
 
 # Characters that turn the direction of a line could make a name or a text read as another one.
@@ -179,7 +182,7 @@ def _message(event: Message, *, me: str, room: str) -> Fragments:
 
 
 def _info(text: str) -> Fragments:
-    return [("info", f"· {_lines(text)}")]
+    return [("info", f"{MARK}{_lines(text)}")]
 
 
 def _warn(text: str) -> Fragments:

@@ -11,10 +11,13 @@ from client.link import Link
 class Screen(Protocol):
     """One way of meeting the user."""
 
+    def attach(self, link: Link) -> None:
+        """Learn of the link before anything happens on it."""
+
     def show(self, event: UserEvent) -> None:
         """Show an event; never raises and never waits."""
 
-    async def run(self, link: Link) -> int:
+    async def run(self) -> int:
         """Take lines until the user is done; return the exit code."""
 
     def close(self) -> None:

@@ -52,6 +52,10 @@ class Terminal:
         self._held: list[tuple[Text, float]] = []
         self._unread: dict[str, Text] = {}
 
+    def attach(self, link: Link) -> None:
+        """Learn of the link before anything happens on it."""
+        self._link = link
+
     def show(self, event: UserEvent) -> None:
         """Print an event, or change the ticks."""
         link = self._link
@@ -66,9 +70,10 @@ class Terminal:
             _print(fragments)
         _redraw()
 
-    async def run(self, link: Link) -> int:
+    async def run(self) -> int:
         """Take lines until ``/quit``, Ctrl-D or Ctrl-C; return the exit code."""
-        self._link = link
+        link = self._link
+        assert link is not None  # noqa: S101 - attached before
         session: PromptSession[str] = PromptSession(
             message=lambda: self._prompt(link),
             bottom_toolbar=lambda: toolbar(link),

@@ -100,7 +100,7 @@ class Namespace:
         *,
         env: Mapping[str, str] | None = None,
         dies_with_parent: bool = False,
-        **options: Any,  # noqa: ANN401  (whatever Popen takes: cwd, stdin, stdout, stderr)
+        **options: Any,  # noqa: ANN401 - whatever Popen takes: cwd, stdin, stdout, stderr
     ) -> subprocess.Popen[bytes]:
         """Start a program inside the namespace, leader of its own session and process group.
 

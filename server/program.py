@@ -116,6 +116,9 @@ class Program:
         self._spawn(self._keep_promises())
         if self.handler is not None:
             self._spawn(self.handler.run())
+
+    def announce(self) -> None:
+        """Log that everything is up, and where."""
         self.log.info(
             "started",
             server=self.settings.server.id,

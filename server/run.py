@@ -54,6 +54,7 @@ async def _serve(home: Home, settings: Settings, bootstrap: Bootstrap, keylog: C
         await program.start()
         if control is not None:
             await control.start()
+        program.announce()
         watchdog = loop.create_task(systemd.watchdog())
         systemd.notify("READY=1")
         await told_to_stop.wait()

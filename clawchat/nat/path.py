@@ -29,11 +29,23 @@ class PathMachine:
     the bytes it sent go there, and only its answer moves the session.
     """
 
-    __slots__ = ("_answers", "_budget", "_candidate", "_due", "_random", "_token", "_tries", "current", "deadline")
+    __slots__ = (
+        "_answers",
+        "_budget",
+        "_candidate",
+        "_due",
+        "_random",
+        "_token",
+        "_tries",
+        "current",
+        "deadline",
+        "waiting",
+    )
 
     def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
         self.current = path
         self.deadline = NEVER
+        self.waiting = False  # whether there is a frame to take
         self._random = random
         self._candidate: Path | None = None
         self._token = b""
@@ -55,12 +67,13 @@ class PathMachine:
         self._token = self._random(CHALLENGE_BYTES)
         self._budget = size * ANTI_AMPLIFICATION
         self._tries = CHALLENGE_TRIES
-        self._due = True
+        self._due = self.waiting = True
 
     def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
         """Answer a challenge on the path it came by, with the address it came from."""
         if len(self._answers) < MAX_ANSWERS:
             self._answers.append(PathFrame(path, encode(PathResponse(challenge.token, path.remote))))
+            self.waiting = True
 
     def on_response(self, response: PathResponse) -> bool:
         """Move to the challenged path if this answers its challenge; tell whether it did."""
@@ -80,18 +93,14 @@ class PathMachine:
         """Repeat an unanswered challenge, or give its path up."""
         self.deadline = NEVER
         if self._tries > 0:
-            self._due = True
+            self._due = self.waiting = True
         else:
             self._forget()
-
-    @property
-    def waiting(self) -> bool:
-        """Tell whether there is a frame to take."""
-        return self._due or bool(self._answers)
 
     def take(self, cost: int, *, now: float, timeout: float) -> list[PathFrame]:
         """Return the frames to send now, each in a packet of ``cost`` bytes by its own path."""
         frames, self._answers = self._answers, []
+        self.waiting = False
         if self._due and self._candidate is not None:
             self._due = False
             self._tries -= 1

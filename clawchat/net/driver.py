@@ -102,6 +102,11 @@ class Node:
         self.flush()
         return handle
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Return how much waits for sockets that are full."""
+        return self._backlog.bytes
+
     def attach(self, session: int, listener: Callable[[Event], None]) -> None:
         """Tell a session's events to ``listener``, before ``on_event``."""
         self._listeners[session] = listener
@@ -123,13 +128,14 @@ class Node:
             self._soon.cancel()
             self._soon = None
         self._flushing = True
+        more = False
         try:
             more = self._exchange()
         finally:
             self._flushing = False
+            self._arm()
         if more:
             self.wake()
-        self._arm()
         if self._closing and not self.endpoint.sessions and not self._backlog.bytes:
             self._finished.set()
 
@@ -140,12 +146,16 @@ class Node:
         """
         if self._closed:
             return
-        end = time.monotonic() + limit
         self._closing = True
-        self.endpoint.close_all(now=time.monotonic(), code=code, reason=reason)
-        self.flush()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._finished.wait(), end - time.monotonic())
+        try:
+            self.endpoint.close_all(now=time.monotonic(), code=code, reason=reason)
+            self.flush()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._finished.wait(), limit)
+        finally:
+            self._shut()
+
+    def _shut(self) -> None:
         self._closed = True
         self._ports.close_all()
         for handle in (self._timer, self._soon):
@@ -199,7 +209,7 @@ class Node:
         for event in self.endpoint.events():
             told = True
             if isinstance(event, (OpenPort, ClosePort)):
-                self._ports.handle(event)
+                self._ports.obey(event)
                 continue
             listener = self._listeners.get(event.session)
             if listener is not None:

@@ -8,7 +8,13 @@ from collections import deque
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
+from clawchat.net.socket_errors import System
+from clawchat.net.socket_options import SYSTEM
+
 T = TypeVar("T")
+
+TICK_SECONDS: Final = 0.25
+"""How long Ctrl-C may go unnoticed on Windows."""
 
 BEAT_SECONDS: Final = 5.0
 """How often the loop is asked whether it is on time."""
@@ -17,9 +23,17 @@ BEATS_KEPT: Final = 12
 """The worst lag is that of the last minute."""
 
 
-def selector_loop() -> asyncio.AbstractEventLoop:
+def selector_loop(*, system: System = SYSTEM) -> asyncio.AbstractEventLoop:
     """Make a selector event loop on every system: Windows' own stops receiving UDP after an ICMP error."""
-    return asyncio.SelectorEventLoop()
+    loop = asyncio.SelectorEventLoop()
+    if system is System.WINDOWS:
+        _tick(loop)
+    return loop
+
+
+def _tick(loop: asyncio.AbstractEventLoop) -> None:
+    """Wake up now and then: select() on Windows sleeps through Ctrl-C."""
+    loop.call_later(TICK_SECONDS, _tick, loop)
 
 
 def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:

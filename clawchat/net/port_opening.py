@@ -86,7 +86,6 @@ def _make_port(sock: socket.socket, handle: int, *, offload: bool | None) -> Udp
     host, number = sock.getsockname()[:2]
     address = Address.make(host, number)
     family = FAMILIES[SYSTEM][address.is_ipv6]
-    ask(sock, family.dont_fragment)
     coalescing = offload is not False and ask_coalescing(sock)
     if address.is_ipv6:
         level, name = IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS
@@ -98,6 +97,7 @@ def _make_port(sock: socket.socket, handle: int, *, offload: bool | None) -> Udp
         segmentation=offload is not False and ask_segmentation(sock),
         coalescing=coalescing,
         filtered=ask_filter(sock, coalesced=coalescing),
+        unfragmented=ask(sock, family.dont_fragment),
         error_queue=family.error_queue is not None and ask(sock, family.error_queue),
         default_ttl=Option(level, name, sock.getsockopt(level, name)),
     )

@@ -76,7 +76,7 @@ class Ports:
         self._core.port_opened(handle, port.address, now=time.monotonic())
         return handle
 
-    def handle(self, event: OpenPort | ClosePort) -> None:
+    def obey(self, event: OpenPort | ClosePort) -> None:
         """Do what the endpoint asks; its ports open where the program's first one did, unless it says where."""
         if isinstance(event, ClosePort):
             self.close(event.handle)

@@ -67,6 +67,7 @@ class Abilities(NamedTuple):
     segmentation: bool
     coalescing: bool
     filtered: bool
+    unfragmented: bool
     error_queue: bool
     default_ttl: Option
 
@@ -152,7 +153,7 @@ class UdpPort:
         """
         batches: list[Batch] = []
         coalescing = self.abilities.coalescing
-        recvmsg_into, recvfrom_into = self._socket.recvmsg_into, self._socket.recvfrom_into
+        sock = self._socket
         start = at = size = limit = reads = 0
         sender: object = None
         budget = self._budget
@@ -160,10 +161,10 @@ class UdpPort:
         while reads < budget and at <= last:
             try:
                 if coalescing:
-                    count, controls, _, source = recvmsg_into((room[at:],), _CONTROL_BYTES)
+                    count, controls, _, source = sock.recvmsg_into((room[at:],), _CONTROL_BYTES)
                     each = _native_int.unpack(controls[0][2])[0] if controls else count
                 else:
-                    count, source = recvfrom_into(room[at:], SLOT_BYTES)
+                    count, source = sock.recvfrom_into(room[at:], SLOT_BYTES)
                     each = count
             except BlockingIOError:
                 self._budget = max(1, reads)
@@ -219,7 +220,7 @@ class UdpPort:
         self._failed_reads += 1
         name = error_name(self._system, error.errno)
         verdict = classify(self._system, Operation.RECEIVE, name)
-        self.broken = verdict is Verdict.REBIND or self._failed_reads > MAX_FAILED_READS
+        self.broken |= verdict is Verdict.REBIND or self._failed_reads > MAX_FAILED_READS
         return not self.broken
 
     def _read_errors(self) -> bool:

@@ -51,7 +51,9 @@ class Attempts(Container[bytes]):
 
     def next_timeout(self) -> float:
         """Return when an attempt has something to do, NEVER if there is none."""
-        return min((attempt.next_timeout() for attempt in self._by_cid.values()), default=NEVER)
+        if not self._by_cid:
+            return NEVER
+        return min(attempt.next_timeout() for attempt in self._by_cid.values())
 
     def take_expired(self, *, now: float) -> list[Attempt]:
         """Drop the attempts whose time is over, and return them."""

@@ -305,7 +305,7 @@ class Endpoint:
 
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is due, None if nothing is waited for."""
-        deadline = min(self._schedule.next(), self._attempts.next_timeout(), self._responder.next_timeout())
+        deadline = min(self._schedule.next(), self._attempts.next_timeout(), self._responder.deadline)
         return None if deadline == NEVER else deadline
 
     def handle_timeout(self, *, now: float) -> None:

@@ -116,7 +116,7 @@ class Machines:
                 case PingSent(token, sent_at):
                     self._world.emit(PingAnswered(self._session, token, now - sent_at))
                 case ProbeSent(size):
-                    self.mtu.on_acked(size)
+                    self.mtu.on_acked(size, now=now)
                     self.recovery.congestion.max_datagram = self.mtu.size
 
     def _on_lost(self, run: SentRun) -> None:

@@ -15,7 +15,7 @@ from clawchat.transport.recovery import Recovery
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
-from clawchat.values.limits import BLOCK, MAX_DELAY_ACK, MAX_PENDING_DATAGRAMS, OVERHEAD, TAG
+from clawchat.values.limits import BLOCK, MAX_DELAY_ACK, MAX_PACKET_NUMBER, MAX_PENDING_DATAGRAMS, OVERHEAD
 from clawchat.wire.frames import (
     DATAGRAM_HEADER,
     PING_FRAME,
@@ -87,7 +87,6 @@ class Outbound:
         "_pings",
         "_sealer",
         "_streams",
-        "blocked_by",
         "bytes_sent",
         "mtu",
         "pacer",
@@ -145,54 +144,56 @@ class Outbound:
     def transmit(self, out: list[Transmit], *, now: float) -> float:
         """Append what may be sent now; return when pacing allows more, 0 if nothing waits for it."""
         path = self._paths.current
-        self._send_path_frames(out, now=now)
-        self._send_mtu_probe(out, now=now)
-        while self.recovery.probes_due:
+        recovery, streams = self.recovery, self._streams
+        if self._paths.waiting:
+            self._send_path_frames(out, now=now)
+        if self.mtu.probe_at <= now and recovery.rtt.sampled_at is not None:
+            self._send_mtu_probe(out, now=now)
+        while recovery.probes_due:
             self._send_single(out, path, now=now, force=True)
-        if self._acks.due(now=now):
+        if self._acks.deadline <= now:
             self._send_single(out, path, now=now)
-        batches = 0
-        while batches < BATCHES_PER_TURN and (self._small_pending() or self._streams.pending()):
+        for _ in range(BATCHES_PER_TURN):
+            ready = streams.ready_bytes()
+            small = self._controls or self._datagrams or self._pings or streams.control_pending
+            if not ready and not small:
+                return 0.0
             size = self.mtu.size
-            room = self.recovery.congestion.window - self.recovery.in_flight
+            room = recovery.congestion.window - recovery.in_flight
             if room < size:
                 return 0.0
-            paced = self.pacer.allowance(now=now)
-            if paced < size:
+            if not self.pacer.allows(size, now=now):
                 return max(self.pacer.ready_at(size), now + PACING_GRAIN)
-            sealer = self._sealer(size)
-            count = min(sealer.capacity, min(room, paced) // size, self._keys.left)
-            if count > 1 and not self._small_pending() and self._streams.pending_bytes() > sealer.chunk:
-                batches += self._send_bulk(out, sealer, count, path, now=now)
-            elif not self._send_single(out, path, now=now):
-                break
-        return 0.0 if batches < BATCHES_PER_TURN else now
+            if small or ready < 2 * size or room < 2 * size:
+                self._send_single(out, path, now=now)
+            else:
+                self._send_bulk(out, path, room, now=now)
+        return now
 
-    def _small_pending(self) -> bool:
-        return bool(self._controls or self._datagrams or self._pings or self._streams.control_pending)
-
-    def _send_bulk(self, out: list[Transmit], sealer: BatchSealer, count: int, path: Path, *, now: float) -> int:
-        run = self._streams.next_run(count * sealer.chunk)
+    def _send_bulk(self, out: list[Transmit], path: Path, room: int, *, now: float) -> None:
+        """Send one stretch of one stream as a batch of full packets; what is left over goes in a small one."""
+        keys = self._keys
+        sealer = self._sealer(self.mtu.size)
+        allowed = min(room, self.pacer.allowance(now=now)) // sealer.size
+        run = self._streams.next_run(max(1, min(sealer.capacity, allowed, keys.left)) * sealer.chunk)
         if run is None:
-            return 1
+            return
         full = run.length // sealer.chunk
         length = full * sealer.chunk
         if run.fin and length == run.length:
             full -= 1
             length -= sealer.chunk
         if full:
-            keys = self._keys
-            packet_number = keys.packet_number
+            number = keys.take(full)
             data = self._streams.view(run.stream, run.offset, length)
-            sealed = sealer.seal_stream(keys.aead, keys.mask, keys.cid, keys.take(full), run.stream, run.offset, data)
+            sealed = sealer.seal_stream(keys.aead, keys.mask, keys.cid, number, run.stream, run.offset, data)
             bulk = StreamRun(run.stream, run.offset, length, fin=False)
-            sent = SentRun(packet_number, full, now, sealer.size, eliciting=True, chunk=sealer.chunk, run=bulk)
+            sent = SentRun(number & MAX_PACKET_NUMBER, full, now, sealer.size, chunk=sealer.chunk, run=bulk)
             self._remember(sent, now=now)
             out.append(Transmit(sealed, sealer.size, path))
         if length < run.length or run.fin:
             tail = StreamRun(run.stream, run.offset + length, run.length - length, run.fin)
             self._send_body(out, path, [self._stream_frame(tail)], (tail,), now=now)
-        return 1
 
     def _stream_frame(self, run: StreamRun) -> bytes:
         header = stream_header(run.stream, run.offset, run.length, fin=run.fin)
@@ -228,7 +229,8 @@ class Outbound:
             if token is not None:
                 records.append(PingSent(token, now))
             room -= 1
-        self._streams.collect_controls(self._controls.append, now=now, rtt=self.recovery.rtt.minimum)
+        if self._streams.control_pending:
+            self._streams.collect_controls(self._controls.append, now=now, rtt=self.recovery.rtt.minimum)
         while self._controls and len(self._controls[0]) <= room:
             frame = self._controls.popleft()
             parts.append(frame)
@@ -238,7 +240,7 @@ class Outbound:
             frame = encode(Datagram(self._datagrams.popleft()))
             parts.append(frame)
             room -= len(frame)
-        while room >= MIN_STREAM_ROOM:
+        while room >= MIN_STREAM_ROOM and self._streams.ready:
             run = self._streams.next_run(room - STREAM_HEADER)
             if run is None:
                 break
@@ -260,9 +262,9 @@ class Outbound:
     ) -> None:
         body = padded(b"".join(parts))
         keys = self._keys
-        packet_number = keys.packet_number
-        data = seal(keys.aead, keys.mask, keys.cid, keys.take(1), body)
-        sent = SentRun(packet_number, 1, now, len(data), eliciting=eliciting, frames=records, probe=probe)
+        number = keys.take(1)
+        data = seal(keys.aead, keys.mask, keys.cid, number, body)
+        sent = SentRun(number & MAX_PACKET_NUMBER, 1, now, len(data), eliciting=eliciting, frames=records, probe=probe)
         self._remember(sent, now=now)
         out.append(Transmit(data, len(data), path))
 
@@ -276,18 +278,15 @@ class Outbound:
         self.bytes_sent += size
 
     def _send_path_frames(self, out: list[Transmit], *, now: float) -> None:
-        if self._paths.waiting:
-            timeout = self.recovery.rtt.pto(MAX_DELAY_ACK)
-            for item in self._paths.take(4 * BLOCK, now=now, timeout=timeout):
-                self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False)
+        timeout = self.recovery.rtt.pto(MAX_DELAY_ACK)
+        for item in self._paths.take(4 * BLOCK, now=now, timeout=timeout):
+            self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False)
 
     def _send_mtu_probe(self, out: list[Transmit], *, now: float) -> None:
-        size = self.mtu.wanted(now=now)
-        if size and self.recovery.rtt.sampled_at is not None:
-            self.mtu.on_sent(timeout=3 * self.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
-            filler = bytes(size - BLOCK - TAG - len(PING_FRAME))
-            body = [PING_FRAME, filler]
-            self._send_body(out, self._paths.current, body, (ProbeSent(size),), now=now, probe=True)
+        size = self.mtu.candidate
+        self.mtu.on_sent(timeout=3 * self.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
+        body = [PING_FRAME, bytes(size - OVERHEAD - len(PING_FRAME))]
+        self._send_body(out, self._paths.current, body, (ProbeSent(size),), now=now, probe=True)
 
     def seal_close(self, frame: bytes, path: Path) -> Transmit:
         """Seal a CLOSE, which is not remembered: it is repeated by its own rule."""

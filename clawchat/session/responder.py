@@ -21,6 +21,7 @@ from clawchat.values.limits import (
     MAX_SEEN_HELLOS,
     MIN_HELLO,
 )
+from clawchat.values.timers import NEVER
 from clawchat.wire.handshake import EPHEMERAL_BYTES, Welcome, open_hello, seal_welcome, unseal_hello
 
 _SLOT_ID_BYTES = 8
@@ -69,12 +70,13 @@ class Budget:
 class Responder:
     """Find the slot a HELLO is for, and answer it if it is authentic, new and within the budget."""
 
-    __slots__ = ("_armed", "_budget", "_masks", "_random")
+    __slots__ = ("_armed", "_budget", "_masks", "_random", "deadline")
 
     def __init__(self, random: Callable[[int], bytes], budget: Budget) -> None:
         self._random = random
         self._budget = budget
         self._armed: dict[bytes, _Armed] = {}
+        self.deadline = NEVER  # when the next slot ends
         self._masks: dict[bytes, HeaderCipher] = {}
 
     def arm(self, slot: Slot, deadline: float) -> None:
@@ -83,15 +85,16 @@ class Responder:
         if credential.slot_id in self._armed:
             raise UsageError("this slot is armed already")
         self._armed[credential.slot_id] = _Armed(slot, deadline)
-        self._refresh_masks()
+        self._refresh()
 
     def disarm(self, slot_id: bytes) -> Slot | None:
         """Let a slot be joined no more; return it for its owner to wipe."""
         armed = self._armed.pop(slot_id, None)
-        self._refresh_masks()
+        self._refresh()
         return None if armed is None else armed.slot
 
-    def _refresh_masks(self) -> None:
+    def _refresh(self) -> None:
+        self.deadline = min((armed.deadline for armed in self._armed.values()), default=NEVER)
         keys = {bytes(armed.slot.credential.hello_header_key) for armed in self._armed.values()}
         self._masks = {key: self._masks.get(key) or HeaderCipher(key) for key in keys}
 
@@ -103,10 +106,6 @@ class Responder:
         """Tell whether an armed slot outlives the first client that joins."""
         armed = self._armed.get(slot_id)
         return armed is not None and armed.slot.reusable
-
-    def next_timeout(self) -> float:
-        """Return when the next slot ends, infinity without one."""
-        return min((armed.deadline for armed in self._armed.values()), default=float("inf"))
 
     def expired(self, *, now: float) -> list[bytes]:
         """List the slots whose time is over."""

@@ -225,7 +225,7 @@ class Session:
 
     def _require_open(self) -> None:
         if self.state is not State.OPEN:
-            raise UsageError(f"the session is {self.state.value}")
+            raise UsageError(f"the session is {self.state}")
 
     # --- life --------------------------------------------------------------------------------------
 

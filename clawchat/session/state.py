@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from enum import Enum
+from enum import Enum, IntEnum, auto
 from typing import Final
 
 
-class State(Enum):
-    """Where a session stands."""
+class State(IntEnum):
+    """Where a session stands; numbers, because every packet asks and they are quick to look up."""
 
-    HALF_OPEN = "half-open"
-    OPEN = "open"
-    FLUSHING = "flushing"
-    CLOSING = "closing"
-    CLOSED = "closed"
+    HALF_OPEN = auto()
+    OPEN = auto()
+    FLUSHING = auto()
+    CLOSING = auto()
+    CLOSED = auto()
+
+    def __str__(self) -> str:
+        return self.name.lower().replace("_", "-")
 
 
 class Trigger(Enum):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import Final
 
 from clawchat.values.limits import ACK_DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_ACK
@@ -21,38 +20,28 @@ class AckMachine:
     something to send.
     """
 
-    __slots__ = ("_eliciting", "_largest", "_largest_at", "_received", "deadline")
+    __slots__ = ("_largest_at", "_received", "deadline", "largest", "waiting")
 
     def __init__(self) -> None:
         self._received = RangeSet()
-        self._largest = -1
         self._largest_at = 0.0
-        self._eliciting = 0
+        self.largest = -1  # the largest packet number received
+        self.waiting = 0  # how many packets arrived that want to be acknowledged
         self.deadline = NEVER
-
-    @property
-    def largest(self) -> int:
-        """The largest packet number received, -1 before the first."""
-        return self._largest
-
-    @property
-    def waiting(self) -> bool:
-        """Tell whether there is anything an ACK would tell the peer that it waits for."""
-        return self._eliciting > 0
 
     def on_received(self, first: int, count: int, *, eliciting: bool, now: float) -> None:
         """Note packets ``first`` to ``first + count``; the caller has checked that they are no replays."""
-        gap = first != self._largest + 1
+        gap = first != self.largest + 1
         self._received.add(first, first + count)
         if gap:
             self._received.keep_newest(MAX_ACK_RANGES)
-        if first + count - 1 > self._largest:
-            self._largest = first + count - 1
+        if first + count - 1 > self.largest:
+            self.largest = first + count - 1
             self._largest_at = now
         if not eliciting:
             return
-        self._eliciting += count
-        if gap or self._eliciting >= PACKETS_PER_ACK:
+        self.waiting += count
+        if gap or self.waiting >= PACKETS_PER_ACK:
             self.deadline = now
         elif self.deadline == NEVER:
             self.deadline = now + MAX_DELAY_ACK
@@ -63,9 +52,9 @@ class AckMachine:
 
     def frame(self, *, now: float) -> bytes:
         """Encode an ACK of everything received lately, and count it as sent."""
-        ranges = [(start, stop - 1) for start, stop in islice(reversed(self._received), MAX_ACK_RANGES)]
-        self._eliciting = 0
+        self.waiting = 0
         self.deadline = NEVER
+        ranges = [(start, stop - 1) for start, stop in self._received.last(MAX_ACK_RANGES)]
         return encode_ack(ranges, int((now - self._largest_at) / ACK_DELAY_UNIT))
 
     def on_ack_acked(self, largest: int) -> None:
@@ -74,4 +63,4 @@ class AckMachine:
         The newest range stays, so that the set is never empty.
         """
         if largest > 0:
-            self._received.subtract(0, min(largest, self._largest))
+            self._received.subtract(0, min(largest, self.largest))

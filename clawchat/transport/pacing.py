@@ -41,6 +41,10 @@ class Pacer:
         gain = SLOW_START_GAIN if congestion.in_slow_start else GAIN
         return gain * congestion.window / max(self.rtt.smoothed, MIN_RTT)
 
+    def allows(self, size: int, *, now: float) -> bool:
+        """Tell whether ``size`` bytes may be sent now; cheap while the bucket holds enough."""
+        return self._tokens >= size or self.allowance(now=now) >= size
+
     def allowance(self, *, now: float) -> int:
         """Return how many bytes may be sent now; at most 0 when none may."""
         rate = self.rate

@@ -51,15 +51,6 @@ class SendStream:
         self._buffer.append(bytes(data))
         self._ended = fin
 
-    def pending(self) -> bool:
-        """Tell whether ``next_run`` has something to send now."""
-        if self._lost:
-            return True
-        window = self.window
-        if self._buffer.end > window.used:
-            return window.limit > window.used and self._session.limit > self._session.used
-        return self._ended and not self._fin_sent
-
     def next_run(self, max_bytes: int) -> StreamRun | None:
         """Take the next bytes to send, at most ``max_bytes``: first what was lost, then what is new.
 
@@ -145,10 +136,19 @@ class SendStream:
         """Tell whether the stream was given up."""
         return self._reset
 
-    @property
-    def waiting(self) -> int:
-        """Count the bytes to be sent for the first time or again, windows or not."""
-        return self._lost.size() + self.unsent
+    def ready_bytes(self) -> int:
+        """Return how many bytes wait to be sent while some window is left, 1 for FIN alone, 0 for nothing."""
+        if self._lost:
+            return self._lost.size()
+        window = self.window
+        new = self._buffer.end - window.used
+        if new > 0:
+            return new if window.limit > window.used and self._session.limit > self._session.used else 0
+        return 1 if self._ended and not self._fin_sent else 0
+
+    def exhausted(self) -> bool:
+        """Tell whether nothing waits to be sent, whatever the windows allow."""
+        return self.window.used == self._buffer.end and not self._lost and (self._fin_sent or not self._ended)
 
     @property
     def unsent(self) -> int:

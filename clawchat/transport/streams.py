@@ -45,7 +45,6 @@ class StreamTable:
         "_own_parity",
         "_peer_next",
         "_peer_told",
-        "_ready",
         "_receive_window",
         "_receives",
         "_send_window",
@@ -53,6 +52,8 @@ class StreamTable:
         "_session",
         "_stream_window",
         "_told",
+        "control_pending",
+        "ready",
     )
 
     def __init__(  # noqa: PLR0913 - the parameters both ends agreed on
@@ -79,11 +80,12 @@ class StreamTable:
         self._receive_window = ReceiveWindow(session_window, MAX_SESSION_WINDOW)
         self._sends: dict[int, SendStream] = {}
         self._receives: dict[int, ReceiveStream] = {}
-        self._ready: dict[int, SendStream] = {}
+        self.ready: dict[int, SendStream] = {}  # those that may have something to send, in turn
         self._told: set[int] = set()
         self._full: dict[int, int] = {}
         self._due: dict[int, None] = {}
         self._controls: list[bytes] = []
+        self.control_pending = False  # whether ``collect_controls`` has something to hand over
 
     # --- what a program does -----------------------------------------------------------------------
 
@@ -102,7 +104,7 @@ class StreamTable:
         if half is None:
             raise UsageError(f"there is no stream {stream} to write to")
         half.write(data, fin=fin)
-        self._ready[stream] = half
+        self.ready[stream] = half
 
     def room(self, stream: int, limit: int) -> int:
         """Return how many bytes a stream that may hold ``limit`` takes before its writer should wait.
@@ -126,6 +128,9 @@ class StreamTable:
             self._forget_if_done(stream)
         if half.window_due:
             self._due[stream] = None
+            self.control_pending = True
+        elif self._receive_window.due:
+            self.control_pending = True
         return data
 
     def at_end(self, stream: int) -> bool:
@@ -138,7 +143,8 @@ class StreamTable:
         half = self._sends.get(stream)
         if half is not None:
             self._controls.append(encode(Reset(stream, code, half.reset())))
-            self._ready.pop(stream, None)
+            self.control_pending = True
+            self.ready.pop(stream, None)
             self._forget_if_done(stream)
 
     def stop(self, stream: int, code: int) -> None:
@@ -147,6 +153,7 @@ class StreamTable:
         if half is not None:
             half.discard()
             self._controls.append(encode(Stop(stream, code)))
+            self.control_pending = True
             self._forget_if_done(stream)
 
     def flushed(self) -> bool:
@@ -154,16 +161,6 @@ class StreamTable:
         return all(not half.buffered and (half.finished or not half.ended) for half in self._sends.values())
 
     # --- what is sent ------------------------------------------------------------------------------
-
-    @property
-    def control_pending(self) -> bool:
-        """Tell whether there are control frames to send."""
-        return bool(
-            self._controls
-            or self._due
-            or self._receive_window.due
-            or 2 * (self._peer_told - self._closed_peer_streams) <= self._max_streams
-        )
 
     def collect_controls(self, put: Callable[[bytes], None], *, now: float, rtt: float) -> None:
         """Hand over encoded control frames; ``rtt``, the path's shortest in seconds, tunes the windows."""
@@ -175,32 +172,34 @@ class StreamTable:
             if half is not None and half.window_due:
                 put(encode(MaxStreamData(stream, half.window.advance(now=now, rtt=rtt))))
         self._due.clear()
+        self.control_pending = False
         if self._receive_window.due:
             put(encode(MaxData(self._receive_window.advance(now=now, rtt=rtt))))
-        if 2 * (self._peer_told - self._closed_peer_streams) <= self._max_streams:
+        if self._peer_needs_streams():
             self._peer_told = self._closed_peer_streams + self._max_streams
             put(encode(MaxStreams(self._peer_told)))
 
-    def pending(self) -> bool:
-        """Tell whether there are stream bytes that may be sent now."""
-        return any(half.pending() for half in self._ready.values())
+    def _peer_needs_streams(self) -> bool:
+        return 2 * (self._peer_told - self._closed_peer_streams) <= self._max_streams
 
-    def pending_bytes(self) -> int:
-        """Return how many bytes the stream whose turn it is waits to send."""
-        for half in self._ready.values():
-            if half.pending():
-                return half.waiting
+    def ready_bytes(self) -> int:
+        """Return how many bytes the stream whose turn it is may send now, windows roughly allowing; 0 for none."""
+        for half in self.ready.values():
+            size = half.ready_bytes()
+            if size:
+                return size
         return 0
 
     def next_run(self, limit: int) -> StreamRun | None:
         """Take the next bytes to send, at most ``limit``, from the streams in turn."""
-        for stream, half in list(self._ready.items()):
+        ready = self.ready
+        for stream, half in ready.items():
             run = half.next_run(limit)
-            if not half.pending() and not half.waiting:
-                del self._ready[stream]
-            elif run is not None and len(self._ready) > 1:
-                self._ready[stream] = self._ready.pop(stream)
             if run is not None:
+                if half.exhausted():
+                    del ready[stream]
+                elif len(ready) > 1:
+                    ready[stream] = ready.pop(stream)
                 return run
         return None
 
@@ -227,14 +226,19 @@ class StreamTable:
         half = self._sends.get(run.stream)
         if half is not None:
             half.on_lost(run)
-            self._ready[run.stream] = half
+            self.ready[run.stream] = half
 
     # --- what arrives ------------------------------------------------------------------------------
 
     def on_data(self, stream: int, offset: int, data: bytes, *, fin: bool) -> None:
         """Take a STREAM frame. Raises ProtocolViolation."""
         half = self._receives.get(stream) or self._find_receiving(stream)
-        if half is not None and half.receive(offset, data, fin=fin) and stream not in self._told:
+        if half is None:
+            return
+        if not half.receive(offset, data, fin=fin):
+            # what a discarding half swallows is never read, but fills the session's window
+            self.control_pending |= self._receive_window.due
+        elif stream not in self._told:
             self._told.add(stream)
             self._emit(StreamReadable(self._session, stream))
 
@@ -295,6 +299,7 @@ class StreamTable:
         del self._sends[stream], self._receives[stream]
         self._told.discard(stream)
         self._full.pop(stream, None)
-        self._ready.pop(stream, None)
+        self.ready.pop(stream, None)
         if stream % _STRIDE != self._own_parity:
             self._closed_peer_streams += 1
+            self.control_pending |= self._peer_needs_streams()

@@ -116,6 +116,9 @@ class RangeSet:
     def __reversed__(self) -> Iterator[tuple[int, int]]:
         return zip(reversed(self._starts), reversed(self._stops), strict=True)
 
+    def __bool__(self) -> bool:
+        return bool(self._starts)
+
     def __len__(self) -> int:
         """Count the ranges."""
         return len(self._starts)

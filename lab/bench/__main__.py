@@ -126,7 +126,7 @@ def main() -> None:
     help="wire: every datagram crosses alone, as on a network card; pass: super-packets cross whole.",
 )
 @offload_option
-def transport(  # noqa: PLR0913  (one argument an option)
+def transport(  # noqa: PLR0913 - one argument an option
     *, as_json: bool, seconds: float, rounds: int, echoes: int, names: str | None, setup: str, offload: bool
 ) -> None:
     """Compare goodput, CPU, round trips and set-up of all peers side by side."""

@@ -26,7 +26,10 @@ SETTLE: Final = 1.0
 
 
 def measure_junk(seconds: float, *, offload: bool, say: Callable[[str], None]) -> list[Reading]:
-    """Flood a server with each kind of junk in turn, and divide what it refused by the processor time it took."""
+    """Flood a server with each kind of junk in turn, and divide what it refused by the processor time it took.
+
+    Of a kind that the kernel refuses for it, the share of a core is told that the server used meanwhile.
+    """
     options = () if offload else ("--no-offload",)
     readings = []
     with open_stage(Setup.WIRE) as stage:
@@ -40,7 +43,10 @@ def measure_junk(seconds: float, *, offload: bool, say: Callable[[str], None]) -
             after = server.ask("figures 0", PATIENCE)
             refused, dropped, cpu = (after[key] - before[key] for key in ("refused", "dropped_by_kernel", "cpu_s"))
             note = f"{MEANINGS[kind]}; sent {sent}, refused {refused}, dropped by the kernel {dropped}"
-            readings.append(Reading(kind, refused / cpu if refused else None, "refused/s of a core", note))
+            if refused:
+                readings.append(Reading(kind, refused / cpu, "refused/s of a core", note))
+            else:
+                readings.append(Reading(kind, 100 * cpu / seconds, "% of a core", note))
     return readings
 
 

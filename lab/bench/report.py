@@ -120,33 +120,35 @@ def number(value: float | None, digits: int = 2, *, plus: bool = False) -> str:
     return f"{value:{'+' if plus else ''}.{digits}f}"
 
 
-def comparison_table(comparison: Comparison) -> Table:
-    """Return one set-up's rows as a table, skipped and failed peers with their reasons."""
+def _cells(comparison: Comparison, row: Row) -> dict[str, str]:
+    """Return a row's figures as text, by the titles of their columns."""
     reference = comparison.reference
+    middle = {metric: median(row.samples, metric) for metric in METRICS}
+    trips = (number(middle["rtt_p50_us"], 0), number(middle["rtt_p99_us"], 0))
+    return {
+        "Gbit/s": number(middle["goodput_gbit_s"]),
+        f"× {reference.name if reference else NOTHING}": number(comparison.ratio(row)),
+        "CPU s/GiB": number(middle["cpu_s_per_gib"], 1),
+        "RTT p50/p99 µs": "/".join(trips) if row.samples and NOTHING not in trips else NOTHING,
+        f"p50 over {ECHO_BASELINE}": number(comparison.above_echo(row), 0, plus=True),
+        "set-up ms": number(middle["setup_ms"], 1),
+    }
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return one set-up's rows as a table, skipped and failed peers with their reasons; empty columns stay away."""
+    cells = [_cells(comparison, row) for row in comparison.rows]
+    titles = [title for title in cells[0] if any(one[title] != NOTHING for one in cells)] if cells else []
     table = Table(title=f"set-up: {comparison.setup}", title_justify="left", expand=False)
     table.add_column("peer", no_wrap=True)
-    table.add_column("Gbit/s", justify="right")
-    table.add_column(f"× {reference.name}" if reference else "×", justify="right")
-    table.add_column("CPU s/GiB", justify="right")
-    table.add_column("RTT p50/p99 µs", justify="right", no_wrap=True)
-    table.add_column(f"p50 over {ECHO_BASELINE}", justify="right")
-    table.add_column("set-up ms", justify="right")
+    for title in titles:
+        table.add_column(title, justify="right", no_wrap=True)
     table.add_column("what was measured")
-    for row in comparison.rows:
+    for row, one in zip(comparison.rows, cells, strict=True):
         what = row.what if not row.version else f"{row.what} ({row.version})"
         if reason := row.skipped or row.failed:
             what = f"{row.status}: {reason}"
-        middle = {metric: median(row.samples, metric) for metric in METRICS}
-        table.add_row(
-            row.name,
-            number(middle["goodput_gbit_s"]),
-            number(comparison.ratio(row)),
-            number(middle["cpu_s_per_gib"], 1),
-            f"{number(middle['rtt_p50_us'], 0)}/{number(middle['rtt_p99_us'], 0)}",
-            number(comparison.above_echo(row), 0, plus=True),
-            number(middle["setup_ms"], 1),
-            what,
-        )
+        table.add_row(row.name, *(one[title] for title in titles), what)
     return table
 
 

@@ -50,7 +50,7 @@ class Setup(enum.StrEnum):
     """How the cable treats big packets."""
 
     WIRE = "wire"
-    PASS = "pass"  # noqa: S105  (no password: the cable passes super-packets)
+    PASS = "pass"  # noqa: S105 - no password: the cable passes super-packets
 
 
 class PeerFailedError(Exception):

@@ -8,7 +8,17 @@ import json
 from rich.console import Console
 
 from lab.bench.figures import METRICS, Sample
-from lab.bench.report import Comparison, Row, comparison_json, comparison_table, document, number
+from lab.bench.report import (
+    Comparison,
+    Reading,
+    Row,
+    comparison_json,
+    comparison_table,
+    document,
+    number,
+    readings_json,
+    readings_table,
+)
 
 
 def comparison() -> Comparison:
@@ -68,3 +78,19 @@ def test_a_missing_figure_is_a_dash() -> None:
     assert number(None) == "–"
     assert number(1.234) == "1.23"
     assert number(3.0, 0, plus=True) == "+3"
+
+
+def test_a_column_without_figures_stays_away() -> None:
+    shown = io.StringIO()
+    only_trips = Comparison("wire", [Row("udp-echo", "bare echo", samples=[Sample(rtt_p50_us=50.0, rtt_p99_us=70.0)])])
+    Console(file=shown, width=200).print(comparison_table(only_trips))
+    assert "RTT p50/p99" in shown.getvalue()
+    assert "Gbit/s" not in shown.getvalue()
+
+
+def test_readings_reach_both_readers() -> None:
+    readings = [Reading("responder", 3616.4, "handshakes/s of a core", "by whom"), Reading("none", None, "s", "why")]
+    shown = io.StringIO()
+    Console(file=shown, width=200).print(readings_table("handshakes", readings))
+    assert "3616 " in shown.getvalue()
+    assert readings_json(readings)[1] == {"name": "none", "value": None, "unit": "s", "note": "why"}

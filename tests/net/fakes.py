@@ -24,6 +24,7 @@ PLAIN = Abilities(
     segmentation=False,
     coalescing=False,
     filtered=False,
+    unfragmented=True,
     error_queue=False,
     default_ttl=Option(IPPROTO_IP, 2, 64),
 )

@@ -15,6 +15,7 @@ import pytest
 from clawchat.net.driver import Node
 from clawchat.net.error_queue import PathError
 from clawchat.net.loop import LagMeter, run, selector_loop
+from clawchat.net.socket_errors import System
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import PersonalError, UsageError
@@ -401,3 +402,13 @@ def test_programs_run_on_a_selector_loop() -> None:
         return type(asyncio.get_running_loop())
 
     assert issubclass(run(main()), asyncio.SelectorEventLoop)
+
+
+def test_on_windows_the_loop_wakes_up_for_ctrl_c() -> None:
+    loop = selector_loop(system=System.WINDOWS)
+    try:
+        begun = loop.time()
+        loop.run_until_complete(asyncio.sleep(0.3))
+        assert loop.time() >= begun + 0.3
+    finally:
+        loop.close()

@@ -282,6 +282,19 @@ def test_icmp_errors_on_receive_are_swallowed(system: System, code: int) -> None
     assert received(sock, system=system) == [(b"x" * 100, 100, PEER)]
 
 
+def test_windows_sockets_have_no_control_messages_and_need_none() -> None:
+    class WindowsSocket(FakeSocket):
+        recvmsg = recvmsg_into = sendmsg = None  # type: ignore[assignment] - as if they were not there
+
+    sock = WindowsSocket()
+    sock.arrive(b"x" * 100)
+    sock.arrive(b"y" * 100)
+    assert received(sock, system=System.WINDOWS) == [(b"x" * 100, 100, PEER), (b"y" * 100, 100, PEER)]
+    port = port_on(sock, system=System.WINDOWS)
+    assert port.send(bytes(300), 100, PEER, 4) == 300
+    assert len(sock.sent) == 3
+
+
 def test_a_socket_that_only_fails_is_given_up() -> None:
     sock = FakeSocket()
     port = port_on(sock, system=System.WINDOWS)

@@ -29,12 +29,12 @@ def test_written_bytes_are_cut_into_runs() -> None:
     assert stream.next_run(6) == StreamRun(4, 6, 4, fin=True)
     assert bytes(stream.view(6, 4)) == b"6789"
     assert stream.next_run(6) is None
-    assert not stream.pending()
+    assert not stream.ready_bytes()
 
 
 def test_nothing_is_pending_before_a_write() -> None:
     stream = sender()
-    assert not stream.pending()
+    assert not stream.ready_bytes()
     assert stream.next_run(100) is None
 
 
@@ -42,7 +42,7 @@ def test_no_room_is_no_run() -> None:
     stream = sender()
     stream.write(b"x")
     assert stream.next_run(0) is None
-    assert stream.pending()
+    assert stream.ready_bytes()
 
 
 def test_the_end_may_travel_alone() -> None:
@@ -50,9 +50,9 @@ def test_the_end_may_travel_alone() -> None:
     stream.write(b"x")
     stream.next_run(10)
     stream.write(b"", fin=True)
-    assert stream.pending()
+    assert stream.ready_bytes()
     assert stream.next_run(10) == StreamRun(4, 1, 0, fin=True)
-    assert not stream.pending()
+    assert not stream.ready_bytes()
 
 
 def test_lost_bytes_go_before_new_ones() -> None:
@@ -83,7 +83,7 @@ def test_a_late_acknowledgement_stops_the_retransmission() -> None:
     assert run is not None
     stream.on_lost(run)
     stream.on_acked(run)
-    assert not stream.pending()
+    assert not stream.ready_bytes()
     assert stream.finished
 
 
@@ -102,7 +102,7 @@ def test_new_bytes_respect_both_windows_and_lost_bytes_need_none() -> None:
     stream = sender(8, 5)
     stream.write(b"0123456789")
     assert stream.next_run(100) == StreamRun(4, 0, 5, fin=False)
-    assert not stream.pending()
+    assert not stream.ready_bytes()
     assert stream.next_run(100) is None
     stream.on_lost(StreamRun(4, 0, 5, fin=False))
     assert stream.next_run(100) == StreamRun(4, 0, 5, fin=False)
@@ -131,7 +131,7 @@ def test_what_a_stream_holds() -> None:
     stream.next_run(4)
     assert (stream.unsent, stream.buffered) == (6, 10)
     stream.on_acked(StreamRun(4, 0, 4, fin=False))
-    assert (stream.unsent, stream.buffered, stream.waiting) == (6, 6, 6)
+    assert (stream.unsent, stream.buffered, stream.ready_bytes()) == (6, 6, 6)
 
 
 def test_lost_bytes_wait_to_be_sent_like_new_ones() -> None:
@@ -140,7 +140,7 @@ def test_lost_bytes_wait_to_be_sent_like_new_ones() -> None:
     run = stream.next_run(100)
     assert run is not None
     stream.on_lost(run)
-    assert (stream.unsent, stream.waiting) == (6, 10)
+    assert (stream.unsent, stream.ready_bytes()) == (6, 4)
 
 
 def test_after_the_end_nothing_can_be_written() -> None:
@@ -158,13 +158,13 @@ def test_a_reset_stream_sends_nothing_and_knows_its_size() -> None:
     assert run is not None
     stream.on_lost(run)
     assert stream.reset() == 4
-    assert not stream.pending()
+    assert not stream.ready_bytes()
     assert stream.next_run(10) is None
-    assert (stream.unsent, stream.buffered, stream.waiting) == (0, 0, 0)
+    assert (stream.unsent, stream.buffered, stream.ready_bytes()) == (0, 0, 0)
     assert stream.was_reset
     stream.on_lost(run)
     stream.on_acked(run)
-    assert not stream.pending()
+    assert not stream.ready_bytes()
     with pytest.raises(UsageError):
         stream.write(b"x")
 

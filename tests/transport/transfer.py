@@ -149,7 +149,7 @@ class Transfer:
 
     def _arm(self) -> None:
         times = [self.recovery.deadline()]
-        if self.sender.pending() and self.recovery.congestion.window - self.recovery.in_flight >= SIZE:
+        if self.sender.ready_bytes() and self.recovery.congestion.window - self.recovery.in_flight >= SIZE:
             times.append(max(self.pacer.ready_at(SIZE), self.now + 1e-6))
         if self.rate_limit is not None and not self.sender.ended:
             times.append(self.now + 0.005)

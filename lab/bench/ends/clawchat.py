@@ -144,7 +144,7 @@ class DatagramPipe:
 async def measure(host: str, port: int, *, offload: bool, datagrams: bool) -> None:
     """Carry out the harness's commands; besides the usual ones, `crowd COUNT` opens sessions and keeps them."""
     node = Node(Endpoint(random=os.urandom), on_event=lambda _: None, offload=offload, watch=False)
-    handle = await node.open_port(Address("0.0.0.0", 0))  # noqa: S104  (inside a namespace of our own)
+    handle = await node.open_port(Address("0.0.0.0", 0))  # noqa: S104 - inside a namespace of our own
     slot = shared_slot(host, port)
     kept: list[Connection] = []
 

@@ -25,7 +25,7 @@ class Library:
         self.serve: Any = asynchronous.serve
         self._configuration: Any = configuration.QuicConfiguration
 
-    def configuration(self, *, is_client: bool, **more: object) -> Any:  # noqa: ANN401  (either library's class)
+    def configuration(self, *, is_client: bool, **more: object) -> Any:  # noqa: ANN401 - either library's class
         """Return this library's configuration, with its own defaults."""
         return self._configuration(is_client=is_client, alpn_protocols=[PROTOCOL], **more)
 

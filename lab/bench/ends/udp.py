@@ -40,7 +40,7 @@ class DatagramPipe:
 
     def __init__(self, host: str, port: int) -> None:
         self._loop = asyncio.get_running_loop()
-        self._socket = _bound("0.0.0.0", 0)  # noqa: S104  (inside a namespace of our own)
+        self._socket = _bound("0.0.0.0", 0)  # noqa: S104 - inside a namespace of our own
         self._socket.connect((host, port))
         self._reply: asyncio.Future[bytes] = self._loop.create_future()
         self._loop.add_reader(self._socket, self._on_readable)

@@ -51,7 +51,7 @@ class Peer(ABC):
         """Return the version of the program or library that is measured, if it has one."""
         return None
 
-    def prepare(self, stage: Stage) -> None:  # noqa: B027  (most peers need nothing)
+    def prepare(self, stage: Stage) -> None:  # noqa: B027 - most peers need nothing
         """Make keys and configuration, once a run."""
 
     @abstractmethod

@@ -108,7 +108,7 @@ class Nebula(Tunnel):
                 "pki": {"ca": authority[0], "cert": crt, "key": key},
                 "static_host_map": {inner_of_other: [f"{outer_of_other}:{TUNNEL_PORT}"]},
                 "lighthouse": {"am_lighthouse": False, "hosts": []},
-                "listen": {"host": "0.0.0.0", "port": int(TUNNEL_PORT)},  # noqa: S104  (inside our own namespace)
+                "listen": {"host": "0.0.0.0", "port": int(TUNNEL_PORT)},  # noqa: S104 - inside our own namespace
                 "tun": {"dev": self.device},
                 "logging": {"level": "warning"},
                 "firewall": {way: [{"port": "any", "proto": "any", "host": "any"}] for way in ("inbound", "outbound")},
