@@ -10,7 +10,7 @@ import click
 
 from clawchat.net.command_line import run_command_line, version
 from clawchat.values.errors import PersonalError
-from client.options import PATH, Request, as_json, config_option, opening_options
+from client.options import PATH, as_json, config_option, opening_options
 
 PROGRAM: Final = "clawchat"
 SHELLS: Final = ("bash", "zsh", "fish")
@@ -19,13 +19,13 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(version())
 def cli() -> None:
-    r"""Reach a dark server with one small security file, and chat.
+    """Reach a dark server with one small security file, and chat.
 
     \b
     clawchat connect home.sec             chat in this terminal
     echo hi | clawchat connect home.sec   say something from a script
     clawchat connect home                 come back later, without a file
-    """
+    """  # noqa: D301 - the control character itself is click's mark for lines to be kept
 
 
 @cli.command()
@@ -53,6 +53,7 @@ def connect(
     """
     from clawchat.net.loop import run
     from client.connect import converse
+    from client.request import Request
     from client.screen import make_screen
 
     plan = Request(**shared).plan(name=name, room=room)
@@ -74,6 +75,7 @@ def ping(count: int, interval: float, *, as_json: bool, **shared: Any) -> int:  
     that uses the file up: it serves once.
     """
     from client.ping import ping_through_running, ping_with_plan
+    from client.request import Request
 
     request = Request(**shared)
     if request.what is None and request.file is None:
@@ -137,7 +139,7 @@ def check(file: pathlib.Path | None, config: pathlib.Path | None) -> None:
     """Check the configuration, and print every key, its value and where that comes from."""
     from clawchat.net.config import as_rows
     from clawchat.net.paths import places
-    from client.options import settings_of
+    from client.request import settings_of
     from client.settings import Settings
 
     found = places("client")

@@ -90,7 +90,7 @@ def parse_record(line: str) -> Line | None:
 
 
 def help_text() -> str:
-    """List all commands, one a line."""
+    """List all commands, one a line, below a heading."""
     shown = [(f"/{word} {argument}".rstrip(), does) for word, (argument, does) in COMMANDS.items()]
     width = max(len(left) for left, _ in shown)
-    return "\n".join(f"{left:<{width}}  {does}" for left, does in shown)
+    return "\n".join(["commands", *(f"  {left:<{width}}  {does}" for left, does in shown)])

@@ -1,34 +1,15 @@
-"""Options that several commands share, and what they mean together."""
+"""Options that several commands share; ``client.request`` says what they mean together."""
 
 from __future__ import annotations
 
-import dataclasses
-import getpass
-import os
 import pathlib
-import sys
-import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, Final, TypeVar
 
 import click
 
-from clawchat.net.config import Loaded
-from clawchat.net.paths import Places, places
-from clawchat.services.chat_fields import clean_name
-from clawchat.values.address import Address
-from clawchat.values.errors import PersonalError
-from client.keylog import WARNING as KEYLOG_WARNING
-from client.opening import Opener
-from client.plan import Plan
-from client.returns import KnownServers
-from client.settings import Settings, load_settings
-
 F = TypeVar("F", bound=Callable[..., Any])
 PATH: Final = click.Path(path_type=pathlib.Path)
-TERMINAL: Final = "/dev/tty"
-
 as_json = click.option("--json", "as_json", is_flag=True, help="Print lines of JSON on standard output.")
 
 
@@ -56,111 +37,3 @@ def opening_options(command: F) -> F:
     for add in reversed(added):
         command = add(command)
     return command
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What the shared options were set to."""
-
-    what: str | None
-    file: pathlib.Path | None
-    key_file: pathlib.Path | None
-    passphrase_file: pathlib.Path | None
-    timeout: float | None
-    ip: str | None
-    port: int | None
-    keylog: pathlib.Path | None
-    ignore_clock: bool
-    ignore_used: bool
-    forget: bool
-    config: pathlib.Path | None
-
-    def plan(self, *, name: str | None = None, room: str | None = None) -> Plan:
-        """Open the security file and make the plan. Raises PersonalError."""
-        flags = {
-            "client.name": name,
-            "client.room": room,
-            "client.key_file": self.key_file,
-            "networking.hole_punch_timeout": self.timeout,
-        }
-        found = places("client")
-        settings = settings_of(found, self.config, flags).value
-        if self.passphrase_file is not None and self.key_file is None:
-            settings = dataclasses.replace(settings, client=dataclasses.replace(settings.client, key_file=None))
-        opener = Opener(
-            found,
-            settings.client.key_file,
-            self.passphrase_file,
-            terminal_prompt(),
-            ignore_clock=self.ignore_clock,
-            ignore_used=self.ignore_used,
-        )
-        opened = opener.open(self._what(), now_unix=time.time())
-        if self.keylog is not None:
-            click.secho(KEYLOG_WARNING.format(file=self.keylog), err=True, bold=True, fg="red", color=colour())
-        return Plan(
-            opened=opened,
-            places=found,
-            name=settings.client.name or clean_name(login_name()),
-            room=settings.client.room,
-            timeout=settings.networking.hole_punch_timeout,
-            local=self._local(),
-            keylog=self.keylog,
-            forget=self.forget,
-        )
-
-    def _what(self) -> str:
-        if self.what and self.file:
-            raise PersonalError("CC-USAGE", "the security file was given twice", "Leave out `--file`.")
-        given = self.what or (str(self.file) if self.file else "")
-        if given:
-            return given
-        known = KnownServers(places("client").state).names()
-        if len(known) == 1:
-            return known[0]
-        raise PersonalError(
-            "CC-USAGE",
-            "no security file was given" + (f", and several servers are known: {', '.join(known)}" if known else ""),
-            "Give the path of a security file, or the name of a server.",
-        )
-
-    def _local(self) -> Address:
-        """Give our own end: the address (unspecified: let it be chosen) and the port (0: a random one)."""
-        return Address.make(self.ip, self.port or 0) if self.ip else Address("", self.port or 0)
-
-
-def settings_of(found: Places, config: pathlib.Path | None, flags: Mapping[str, object]) -> Loaded[Settings]:
-    """Load ``client.yaml``, or the file that was asked for."""
-    return load_settings(config or found.configuration_file, required=config is not None, flags=flags)
-
-
-def login_name() -> str:
-    """Give the login name, empty where there is none."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError, ImportError):
-        return ""
-
-
-def terminal_prompt() -> Callable[[str], str] | None:
-    """Give a way to ask a person for a secret, even when standard input is a pipe; None without a terminal."""
-    if os.name == "posix":
-        try:
-            os.close(os.open(TERMINAL, os.O_RDWR | os.O_NOCTTY))
-        except OSError:
-            return None
-    elif not sys.stdin.isatty():
-        return None
-
-    def ask(question: str) -> str:
-        try:
-            return getpass.getpass(f"{question}: ")
-        except EOFError:
-            return ""
-
-    return ask
-
-
-def colour() -> bool | None:
-    """Tell click to use no colours when ``NO_COLOR`` is set, and to decide by itself when not."""
-    return False if os.environ.get("NO_COLOR") else None

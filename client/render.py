@@ -56,6 +56,7 @@ QUOTE_LENGTH: Final = 40
 
 # Characters that turn the direction of a line could make a name or a text read as another one.
 _DIRECTION: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_USUAL_LEAVES: Final = frozenset({"", "left"})
 _REFUSALS: Final = {
     "not-in-room": "you are not in that room",
     "nobody-of-that-name": "there is nobody of that name",
@@ -90,7 +91,7 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
         case Joined():
             return _info(f"{event.name} joined #{event.room}")
         case Left():
-            return _info(f"{event.name} left #{event.room}" + (f" ({event.why})" if event.why else ""))
+            return _info(f"{event.name} left #{event.room}" + ("" if event.why in _USUAL_LEAVES else f" ({event.why})"))
         case Renamed():
             return _info(f"{event.old} is now {event.new}")
         case Message():

@@ -82,6 +82,7 @@ class Terminal:
             style=_STYLE,
             erase_when_done=True,
             interrupt_exception=Interrupted,
+            placeholder=[("class:info", "say something, or /help")],
         )
         refresh = asyncio.create_task(self._refresh(link))
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -11,7 +12,7 @@ from clawchat.services.chat import Hello, ToClient, ToServer
 from clawchat.services.chat_codec import ServerDecoder, encode
 from clawchat.services.chat_hub import Hub
 from clawchat.services.preface import CHAT, PrefaceReader, StreamCode
-from clawchat.values.errors import ProtocolViolation, SessionClosed, TimedOut
+from clawchat.values.errors import ProtocolViolation, SessionClosed, TimedOut, UsageError
 from server.logs import Log
 
 # What one look at a member's queue takes at most, so that nobody holds up the others.
@@ -181,7 +182,8 @@ class ChatService:
             self._refuse(chat, violation.code, "left")
             return
         if chat.session.at_end(chat.stream):
-            chat.session.write(chat.stream, b"", fin=True)
+            with contextlib.suppress(UsageError):  # the session may be closing
+                chat.session.write(chat.stream, b"", fin=True)
             self._forget(chat, "left")
 
     def _take_bytes(self, chat: _Chat, data: bytes) -> None:
@@ -201,8 +203,12 @@ class ChatService:
 
     def _write(self, chat: _Chat, member: int) -> bool:
         """Write what a member is told; return False when its stream is full before its queue is empty."""
-        while chat.session.room(chat.stream) > 0 and (told := self._hub.take(member, TAKE)):
-            chat.session.write(chat.stream, b"".join(map(encode, told)))
+        try:
+            while chat.session.room(chat.stream) > 0 and (told := self._hub.take(member, TAKE)):
+                chat.session.write(chat.stream, b"".join(map(encode, told)))
+        except UsageError:  # the session is closing, and its end will be told
+            self._forget(chat, "left")
+            return True
         if chat.unread and self._hub.accepting(member):
             self._read(chat)
         return member not in self._hub.ready or chat.session.room(chat.stream) > 0
@@ -213,8 +219,9 @@ class ChatService:
             self._read(chat)
 
     def _refuse(self, chat: _Chat, code: int, why: str) -> None:
-        chat.session.reset(chat.stream, code)
-        chat.session.stop(chat.stream, code)
+        with contextlib.suppress(UsageError):  # the stream may be gone already
+            chat.session.reset(chat.stream, code)
+            chat.session.stop(chat.stream, code)
         self._forget(chat, why)
 
     def _forget(self, chat: _Chat, why: str) -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import pathlib
 import sys
 from collections.abc import Callable
-from importlib import metadata
 from typing import Any, Final, TypeVar
 
 import click
 
 from clawchat.net import control, files
-from clawchat.net.report import exit_code, explain, report
+from clawchat.net.command_line import run_command_line, version
+from clawchat.net.report import explain
 from clawchat.values.errors import PersonalError
 from server.home import DirectoryLock, Home, open_home
 
@@ -35,7 +33,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one line o
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(metadata.version("clawchat") if "clawchat" in metadata.packages_distributions() else "source")
+@click.version_option(version())
 def cli() -> None:
     """Run a ClawChat server: reachable for those who hold a security file, dark for everybody else."""
 
@@ -253,26 +251,4 @@ def _tell(text: str) -> None:
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command; every failure ends with its code, cause and next action, and its exit code."""
-    try:
-        cli.main(arguments, prog_name=PROGRAM, standalone_mode=False)
-        sys.stdout.flush()
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(2)
-    except click.ClickException as error:
-        sys.exit(report(_usage(error), program=PROGRAM))
-    except click.Abort:
-        sys.exit(report(KeyboardInterrupt(), program=PROGRAM))
-    except BrokenPipeError:
-        # the reader of our output has gone; Python would complain once more when it flushes
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(exit_code(PersonalError("CC-UNEXPECTED", "")))
-    except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001 - a person is never shown a traceback
-        sys.exit(report(error, program=PROGRAM))
-
-
-def _usage(error: click.ClickException) -> PersonalError:
-    context = getattr(error, "ctx", None)
-    path = context.command_path if context is not None else PROGRAM
-    return PersonalError("CC-USAGE", error.format_message(), f"See `{path} --help`.")
+    sys.exit(run_command_line(cli, PROGRAM, arguments))

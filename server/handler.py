@@ -99,7 +99,7 @@ class Handler:
                 limit=MAX_LINE_BYTES,
                 start_new_session=True,
             )
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, NotImplementedError) as error:  # the last: the selector loop of Windows
             return f"{self._command[0]} can't be started: {error}"
         self._process = process
         self.starts += 1

@@ -17,25 +17,40 @@ SPARE_BYTES: Final = BLOCK - 1
 """``mask_into`` and ``unmask_into`` need this much room behind the result (a rule of ``cryptography``)."""
 
 
-class HeaderCipher:
-    """Mask and unmask header blocks under one key, one at a time or many in one call.
+class HeaderMask:
+    """Mask header blocks under one key, one at a time or many in one call: what a sender needs.
 
     Blocks are independent of each other (ECB): a block repeats only if its plain text does, and that holds a
     packet number or random bytes.
     """
 
-    __slots__ = ("mask", "mask_into", "unmask", "unmask_into")
+    __slots__ = ("mask", "mask_into")
 
     def __init__(self, key: bytes | bytearray) -> None:
         own = bytearray(key)
-        cipher = Cipher(algorithms.AES256(own), modes.ECB())  # noqa: S305 - a block permutation is what is wanted
-        encryptor, decryptor = cipher.encryptor(), cipher.decryptor()
+        encryptor = _cipher(own).encryptor()
         wipe(own)
         self.mask = encryptor.update
         """Mask n blocks of 16 bytes."""
-        self.unmask = decryptor.update
-        """Unmask n blocks of 16 bytes."""
         self.mask_into = encryptor.update_into
         """Mask n blocks into a buffer of 16 * n + SPARE_BYTES bytes."""
+
+
+class HeaderCipher(HeaderMask):
+    """Mask and unmask header blocks under one key: what a receiver needs."""
+
+    __slots__ = ("unmask", "unmask_into")
+
+    def __init__(self, key: bytes | bytearray) -> None:
+        super().__init__(key)
+        own = bytearray(key)
+        decryptor = _cipher(own).decryptor()
+        wipe(own)
+        self.unmask = decryptor.update
+        """Unmask n blocks of 16 bytes."""
         self.unmask_into = decryptor.update_into
         """Unmask n blocks into a buffer of 16 * n + SPARE_BYTES bytes."""
+
+
+def _cipher(key: bytearray) -> Cipher[modes.ECB]:
+    return Cipher(algorithms.AES256(key), modes.ECB())  # noqa: S305 - a block permutation is what is wanted

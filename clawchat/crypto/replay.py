@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from clawchat.values.limits import REPLAY_WINDOW
+
+
+@cache
+def _mask(size: int) -> int:
+    """Make the mask of a window once for all sessions: it has as many bits as the window packets."""
+    return (1 << size) - 1
 
 
 class ReplayWindow:
@@ -17,7 +25,7 @@ class ReplayWindow:
         self.top = -1
         """The highest number marked, -1 at first."""
         self._size = size
-        self._mask = (1 << size) - 1
+        self._mask = _mask(size)
         self._seen = 0  # bit i stands for the number top - i
 
     def check(self, number: int) -> bool:

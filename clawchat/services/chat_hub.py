@@ -41,6 +41,7 @@ from clawchat.services.chat import (
 )
 from clawchat.services.chat_fields import MAX_MEMBERS, MAX_NAME_BYTES, MAX_ROOMS
 from clawchat.services.chat_queue import MemberQueue
+from clawchat.services.chat_receipts import Receipts
 from clawchat.services.preface import StreamCode
 from clawchat.values.errors import ProtocolViolation
 
@@ -48,8 +49,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_ROOMS_A_MEMBER: Final = 32
-# Receipts for older messages come too late to be of use; the table must end somewhere.
-MAX_UNCONFIRMED: Final = 8192
 # A client that comes back says again what was not accepted; this many of its latest ids are remembered.
 MAX_REMEMBERED_IDS: Final = 256
 # Members that left, kept so that a client that comes back misses nothing and is not heard twice.
@@ -81,17 +80,6 @@ class _Room:
         self.history: deque[Message] = deque(maxlen=history)
 
 
-class _Unconfirmed:
-    """A message on its way: whom to tell, and whose receipt is missing."""
-
-    __slots__ = ("id", "sender", "waiting")
-
-    def __init__(self, sender: _Member, message_id: str, waiting: set[int]) -> None:
-        self.sender = sender
-        self.id = message_id
-        self.waiting = waiting
-
-
 class Hub:
     """Hold the chat of one server. ``rooms`` are there always; others live while somebody is in them.
 
@@ -108,7 +96,7 @@ class Hub:
         self._rooms = {name: _Room(history) for name in self._permanent}
         self._members: dict[int, _Member] = {}
         self._named: dict[str, _Member] = {}
-        self._unconfirmed: OrderedDict[int, _Unconfirmed] = OrderedDict()
+        self._receipts = Receipts()
         self._with_token: dict[str, _Member] = {}
         self._remembered: OrderedDict[str, _Member] = OrderedDict()
         self._keys = 0
@@ -134,13 +122,13 @@ class Hub:
             self._leave(member, room, why)
         self._named.pop(member.name.casefold(), None)
         if member.token is None:
-            self._forget(member)
+            self._receipts.forget(key)
             return
         del self._with_token[member.token]
         member.queue.keep_messages(MAX_KEPT_MESSAGES)
         self._remembered[member.token] = member
         if len(self._remembered) > MAX_REMEMBERED_MEMBERS:
-            self._forget(self._remembered.popitem(last=False)[1])
+            self._receipts.forget(self._remembered.popitem(last=False)[1].key)
 
     def name_of(self, key: int) -> str:
         """Return a member's name, empty before its Hello."""
@@ -227,21 +215,9 @@ class Hub:
         """Give a client that came back what its old stream did not deliver, and its receipts if it waits for them."""
         if receipts:
             member.said = old.said
-        for unconfirmed in self._unconfirmed.values():
-            if receipts and unconfirmed.sender is old:
-                unconfirmed.sender = member
-            if old.key in unconfirmed.waiting:
-                unconfirmed.waiting.discard(old.key)
-                unconfirmed.waiting.add(member.key)
+        self._receipts.hand_on(old.key, member.key, sender=receipts)
         for message in old.queue.undelivered():
             self._tell(member, message)
-
-    def _forget(self, member: _Member) -> None:
-        """Wait no longer for the receipts of a member that will not come back."""
-        for number, unconfirmed in tuple(self._unconfirmed.items()):
-            unconfirmed.waiting.discard(member.key)
-            if not unconfirmed.waiting:
-                del self._unconfirmed[number]
 
     def _free_name(self, wish: str) -> str:
         name, count = wish, 1
@@ -317,22 +293,16 @@ class Hub:
         message = Message(number, member.name, say.text, unix_now, room, to)
         waiting = {other.key for other in audience if self._tell(other, message)}
         self._tell(member, Accepted(say.id, number, len(waiting)))
-        if waiting:
-            self._unconfirmed[number] = _Unconfirmed(member, say.id, waiting)
-            if len(self._unconfirmed) > MAX_UNCONFIRMED:
-                self._unconfirmed.popitem(last=False)
+        self._receipts.expect(number, member.key, say.id, waiting)
         if room is not None:
             self._rooms[room].history.append(Message(number, member.name, say.text, unix_now, room, past=True))
 
     def _confirm(self, member: _Member, number: int) -> None:
         member.queue.confirm(number)
-        unconfirmed = self._unconfirmed.get(number)
-        if unconfirmed is None or member.key not in unconfirmed.waiting:
-            return
-        unconfirmed.waiting.discard(member.key)
-        self._tell(unconfirmed.sender, Delivered(unconfirmed.id, number, member.name))
-        if not unconfirmed.waiting:
-            del self._unconfirmed[number]
+        found = self._receipts.confirm(number, member.key)
+        sender = self._members.get(found[0]) if found else None
+        if found and sender is not None:
+            self._tell(sender, Delivered(found[1], number, member.name))
 
     def _tell(self, member: _Member, message: ToClient) -> bool:
         """Queue a message for a member still here; tell whether it fitted."""

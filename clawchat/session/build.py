@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 
 from clawchat.crypto.derive import wipe
 from clawchat.crypto.epoch import DirectionKeys
-from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.keylog import KeyLog, data_line
 from clawchat.crypto.noise import Secrets
 from clawchat.crypto.words import safety_words
@@ -37,7 +37,7 @@ class Agreement(NamedTuple):
     own_header_key: bytes | bytearray
     peer_cid: bytes
     peer_header_key: bytes | bytearray
-    peer_header: HeaderCipher
+    peer_header: HeaderMask
     parameters: SessionParameters
     peer_candidates: tuple[Address, ...]
     observed: Address | None
@@ -78,7 +78,7 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
         session_window=parameters.max_data,
         max_streams=parameters.max_streams,
     )
-    machines = Machines(session_id, send, streams, path, world, rtt=rtt, now=now)
+    machines = Machines(session_id, agreement.role, send, streams, path, world, rtt=rtt, now=now)
     return Session(
         identity,
         receive,

@@ -85,10 +85,13 @@ class Endpoint:
         self._responder.arm(slot, deadline)
 
     def disarm(self, slot_id: bytes) -> None:
-        """Let nobody join by this slot any more; its keys are overwritten."""
+        """Let nobody join by this slot any more, nor confirm a handshake; its keys are overwritten."""
         slot = self._responder.disarm(slot_id)
         if slot is not None:
             slot.wipe()
+        for session in [self._sessions[session_id] for session_id in self._half_open]:
+            if session.identity.slot_id == slot_id:
+                self._remove(session)
 
     @property
     def armed(self) -> list[bytes]:
@@ -156,7 +159,6 @@ class Endpoint:
             if self._responder.is_reusable(event.slot_id):
                 return
             self.disarm(event.slot_id)
-            self._drop_rivals(event)
         if len(self._events) < MAX_EVENTS:
             self._events.append(event)
 
@@ -337,13 +339,6 @@ class Endpoint:
         self._by_cid.pop(session.identity.cid, None)
         self._half_open.discard(session.id)
         self._awake.pop(session, None)
-
-    def _drop_rivals(self, confirmed: SlotConfirmed) -> None:
-        """Forget the half-open sessions of a slot that another one has confirmed."""
-        for session_id in list(self._half_open):
-            session = self._sessions[session_id]
-            if session.identity.slot_id == confirmed.slot_id:
-                self._remove(session)
 
     def _new_cid(self) -> bytes:
         while True:

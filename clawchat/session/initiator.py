@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from clawchat.crypto.credential import Credential
 from clawchat.crypto.derive import wipe
-from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.keylog import KeyLog
 from clawchat.crypto.noise import Initiator, Secrets
 from clawchat.session.build import Agreement
@@ -147,7 +147,7 @@ class Attempt:
                 own_header_key=self._header_key,
                 peer_cid=welcome.cid,
                 peer_header_key=welcome.header_key,
-                peer_header=HeaderCipher(welcome.header_key),
+                peer_header=HeaderMask(welcome.header_key),
                 parameters=welcome.parameters,
                 peer_candidates=welcome.candidates,
                 observed=welcome.observed,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.replay import ReplayWindow
 from clawchat.values.limits import MAX_EPOCH_PACKETS
 
@@ -20,7 +20,7 @@ class SendKeys:
 
     __slots__ = ("_epoch_start", "aead", "cid", "mask", "number")
 
-    def __init__(self, aead: AESGCM, cid: bytes, mask: HeaderCipher) -> None:
+    def __init__(self, aead: AESGCM, cid: bytes, mask: HeaderMask) -> None:
         self.aead = aead
         self.cid = cid
         self.mask = mask

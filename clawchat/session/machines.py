@@ -17,7 +17,7 @@ from clawchat.transport.rtt import RttEstimator
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
-from clawchat.values.events import Event, PathChanged, PingAnswered
+from clawchat.values.events import Event, PathChanged, PingAnswered, Role
 from clawchat.values.limits import ACK_DELAY_UNIT, BASE_DATAGRAM, MAX_DATAGRAM, MAX_DATAGRAM_IPV6
 from clawchat.wire.frames import Ack
 from clawchat.wire.packet import BatchSealer
@@ -50,6 +50,7 @@ class Machines:
     def __init__(  # noqa: PLR0913 - what a handshake yields
         self,
         session: int,
+        role: Role,
         send: SendKeys,
         streams: StreamTable,
         path: Path,
@@ -64,7 +65,7 @@ class Machines:
         self.acks = AckMachine()
         self.paths = PathMachine(path, world.random)
         self.mtu = MtuProber(_max_datagram(path))
-        self.live = Liveness(world.random, now=now)
+        self.live = Liveness(role, world.random, now=now)
         estimator = RttEstimator()
         if rtt is not None:
             estimator.update(rtt, 0.0, now=now)
@@ -113,8 +114,9 @@ class Machines:
                     self.streams.on_acked(record)
                 case AckSent(largest):
                     self.acks.on_ack_acked(largest)
-                case PingSent(token, sent_at):
-                    self._world.emit(PingAnswered(self._session, token, now - sent_at))
+                case PingSent(question, sent_at) if not question.answered:
+                    question.answered = True
+                    self._world.emit(PingAnswered(self._session, question.token, now - sent_at))
                 case ProbeSent(size):
                     self.mtu.on_acked(size, now=now)
                     self.recovery.congestion.max_datagram = self.mtu.size
@@ -128,8 +130,8 @@ class Machines:
                     self.streams.on_lost(record)
                 case ControlSent(frame):
                     self.out.control(frame)
-                case PingSent(token, _):
-                    self.out.ping(token)
+                case PingSent(question, _) if not question.answered:
+                    self.out.ping(question)
 
 
 def _max_datagram(path: Path) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -62,10 +61,20 @@ class ControlSent(NamedTuple):
     frame: bytes
 
 
-class PingSent(NamedTuple):
-    """A packet carried the application's ping ``token``, at ``sent_at``."""
+class Question:
+    """A ping of the application's: asked again when it seems lost, answered once."""
 
-    token: int
+    __slots__ = ("answered", "token")
+
+    def __init__(self, token: int) -> None:
+        self.token = token
+        self.answered = False
+
+
+class PingSent(NamedTuple):
+    """A packet asked the application's question, at ``sent_at``."""
+
+    question: Question
     sent_at: float
 
 
@@ -113,9 +122,10 @@ class Outbound:
         self._acks = acks
         self._paths = paths
         self._sealer = sealer
-        self._controls: deque[bytes] = deque()
-        self._datagrams: deque[bytes] = deque()
-        self._pings: deque[int | None] = deque()
+        # lists, since they are short and mostly empty, and an empty deque holds 600 bytes
+        self._controls: list[bytes] = []
+        self._datagrams: list[bytes] = []
+        self._pings: list[Question | None] = []
         self.mtu = mtu
         self.recovery = recovery
         self.pacer = pacer
@@ -127,14 +137,14 @@ class Outbound:
         """Queue an encoded control frame that must arrive."""
         self._controls.append(frame)
 
-    def ping(self, token: int | None) -> None:
-        """Queue a PING; the application waits for its answer if there is a token."""
-        self._pings.append(token)
+    def ping(self, question: Question | None) -> None:
+        """Queue a PING; the application waits for its answer if there is a question."""
+        self._pings.append(question)
 
     def datagram(self, data: bytes) -> None:
         """Queue an unreliable message; the oldest makes room when too many wait."""
         if len(self._datagrams) >= MAX_PENDING_DATAGRAMS:
-            self._datagrams.popleft()
+            self._datagrams.pop(0)
         self._datagrams.append(data)
 
     def max_datagram(self) -> int:
@@ -225,19 +235,19 @@ class Outbound:
         before = len(parts)
         while self._pings and room > 0:
             parts.append(PING_FRAME)
-            token = self._pings.popleft()
-            if token is not None:
-                records.append(PingSent(token, now))
+            question = self._pings.pop(0)
+            if question is not None:
+                records.append(PingSent(question, now))
             room -= 1
         if self._streams.control_pending:
             self._streams.collect_controls(self._controls.append, now=now, rtt=self.recovery.rtt.minimum)
         while self._controls and len(self._controls[0]) <= room:
-            frame = self._controls.popleft()
+            frame = self._controls.pop(0)
             parts.append(frame)
             records.append(ControlSent(frame))
             room -= len(frame)
         while self._datagrams and len(self._datagrams[0]) + DATAGRAM_HEADER <= room:
-            frame = encode(Datagram(self._datagrams.popleft()))
+            frame = encode(Datagram(self._datagrams.pop(0)))
             parts.append(frame)
             room -= len(frame)
         while room >= MIN_STREAM_ROOM and self._streams.ready:

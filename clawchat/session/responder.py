@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.crypto.credential import Slot
-from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.header import HeaderCipher, HeaderMask
 from clawchat.crypto.keylog import KeyLog
 from clawchat.crypto.noise import Secrets
 from clawchat.session.build import PARAMETERS, Agreement
@@ -147,7 +147,7 @@ class Responder:
             raise BadDatagram("budget")
         hello, noise = open_hello(message, slot, keylog=keylog)
         armed.seen.add(ephemeral)
-        header = HeaderCipher(hello.header_key)
+        header = HeaderMask(hello.header_key)
         welcome = Welcome(cid, header_key, path.remote, candidates, PARAMETERS)
         welcome_datagram = seal_welcome(
             slot.keys,

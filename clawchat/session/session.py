@@ -12,12 +12,20 @@ from clawchat.session.closing import Closing
 from clawchat.session.inbound import Inbound
 from clawchat.session.keys import ReceiveKeys
 from clawchat.session.machines import Machines
-from clawchat.session.outbound import Transmit
+from clawchat.session.outbound import Question, Transmit
 from clawchat.session.state import State, Trigger, advance
 from clawchat.values.address import Address, Path
-from clawchat.values.errors import LocallyClosed, PeerClosed, ProtocolViolation, SessionClosed, TimedOut, UsageError
+from clawchat.values.errors import (
+    HandshakeFailed,
+    LocallyClosed,
+    PeerClosed,
+    ProtocolViolation,
+    SessionClosed,
+    TimedOut,
+    UsageError,
+)
 from clawchat.values.events import Event, Role, SessionEnded, SessionOpened, SlotConfirmed
-from clawchat.values.limits import DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
+from clawchat.values.limits import CONFIRM_TIMEOUT, DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
 from clawchat.values.timers import NEVER, Timer, Timers
 from clawchat.wire.frames import Close, CloseCode
 
@@ -182,14 +190,15 @@ class Session:
     def ping(self, token: int = 0) -> None:
         """Ask the peer to answer at once; PingAnswered with this token follows."""
         self._require_open()
-        self._machines.out.ping(token)
+        self._machines.out.ping(Question(token))
         self._table.wake(self)
 
     def nudge(self) -> None:
         """Show the peer our address at once, and probe without patience: the network changed."""
         if self.state in _TALKING:
-            self._machines.recovery.pto_count = 0
-            self._machines.out.ping(None)
+            recovery = self._machines.recovery
+            recovery.pto_count = 0
+            recovery.probes_due = max(recovery.probes_due, 1)  # leaves even if what is under way fills the window
             self._table.wake(self)
 
     def close(self, code: int = CloseCode.NONE, reason: str = "", *, now: float, at_once: bool = False) -> None:
@@ -255,11 +264,12 @@ class Session:
         self.state = advance(self.state, Trigger.CONFIRMED)
         self._timers.clear(Timer.HANDSHAKE)
         self._timers.set(Timer.KEEPALIVE, self._machines.live.keepalive_at(now))
-        self._timers.set(Timer.DEAD_PEER, self._machines.live.dead_at())
         identity = self.identity
         if identity.role is Role.RESPONDER:
+            self._timers.set(Timer.DEAD_PEER, self._machines.live.dead_at())
             self._table.emit(SlotConfirmed(identity.slot_id, identity.id))
         else:
+            self._timers.set(Timer.DEAD_PEER, now + CONFIRM_TIMEOUT)
             self._machines.out.ping(None)
         self._table.emit(SessionOpened(identity.id, identity.role, identity.slot_id, identity.words, path))
 
@@ -324,7 +334,9 @@ class Session:
                 self._timers.set(Timer.KEEPALIVE, due)
             case Timer.DEAD_PEER:
                 due = live.dead_at()
-                if due <= now:
+                if not self._inbound.packets_received:
+                    self._end(HandshakeFailed("the server let another one in, or nobody"), Trigger.TIMED_OUT)
+                elif due <= now:
                     self._end(TimedOut(f"nothing was heard for {DEAD_PEER:.0f} s"), Trigger.TIMED_OUT)
                 else:
                     self._timers.set(Timer.DEAD_PEER, due)

@@ -82,10 +82,10 @@ class SendStream:
         """Return bytes of a run that was taken and not yet acknowledged, without a copy where possible."""
         return self._buffer.view(offset, length)
 
-    def on_acked(self, run: StreamRun) -> None:
-        """Release the bytes of a run that arrived."""
-        if self._reset:
-            return
+    def on_acked(self, run: StreamRun) -> bool:
+        """Release the bytes of a run that arrived; tell whether nothing is missing any more."""
+        if self._reset or self.finished:
+            return False
         offset = run.offset
         stop = offset + run.length
         if self._lost:
@@ -103,6 +103,7 @@ class SendStream:
                 self._buffer.release(reached)
         if run.fin:
             self._fin_sent = self._fin_acked = True
+        return self.finished
 
     def on_lost(self, run: StreamRun) -> None:
         """Send a run again, less what has been acknowledged meanwhile."""

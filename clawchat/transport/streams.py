@@ -213,11 +213,11 @@ class StreamTable:
         half = self._sends.get(stream)
         if half is None:
             return
-        half.on_acked(run)
+        finished = half.on_acked(run)
         if stream in self._full and half.buffered < self._full[stream]:
             del self._full[stream]
             self._emit(StreamWritable(self._session, stream))
-        if half.finished:
+        if finished:
             self._emit(StreamDelivered(self._session, stream))
             self._forget_if_done(stream)
 

@@ -77,6 +77,9 @@ HANDSHAKE_TIMEOUT: Final = 60.0
 HALF_OPEN_LIFE: Final = 5.0
 """How long a responder keeps a handshake that its initiator has not confirmed."""
 
+CONFIRM_TIMEOUT: Final = 20.0
+"""An initiator whose confirmation is not answered gives up after this; the responder forgot it long before."""
+
 KEEPALIVE: Final = 15.0
 """Send something after this much silence, so that NAT mappings (30 s and more) stay."""
 

@@ -24,6 +24,9 @@ class Timer(IntEnum):
     DRAINED = 9
 
 
+_ALL: Final = tuple(Timer)
+
+
 class Timers:
     """Deadlines in monotonic seconds, one for each ``Timer``."""
 
@@ -54,7 +57,7 @@ class Timers:
 
     def expired(self, *, now: float) -> list[Timer]:
         """Unset and return the timers whose deadline is not after ``now``."""
-        due = [timer for timer in Timer if self.deadlines[timer] <= now]
+        due = [timer for timer in _ALL if self.deadlines[timer] <= now]
         for timer in due:
             self.deadlines[timer] = NEVER
         return due

@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clawchat.crypto.credential import Credential, CredentialKeys, Slot
 from clawchat.crypto.derive import wipe
-from clawchat.crypto.header import HeaderCipher
+from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.keylog import KeyLog, hello_line, welcome_line
 from clawchat.crypto.noise import KEY_BYTES, NONCE_BYTES, OVERHEAD, Initiator, Responder
 from clawchat.values.address import Address, decode_address, encode_address
@@ -120,7 +120,7 @@ def seal_hello(  # noqa: PLR0913 - everything a HELLO is made of
     plain = credential.slot_id + random(BLOCK - len(credential.slot_id))
     if keylog is not None:
         keylog(hello_line(credential.slot_id, credential.hello_header_key, keys.hello))
-    return _seal(HeaderCipher(credential.hello_header_key), plain, keys.hello, message, size)
+    return _seal(HeaderMask(credential.hello_header_key), plain, keys.hello, message, size)
 
 
 def unseal_hello(datagram: bytes | memoryview, slot: Slot, *, keylog: KeyLog | None = None) -> bytes:
@@ -154,7 +154,7 @@ def seal_welcome(  # noqa: PLR0913 - everything a WELCOME is made of
     keys: CredentialKeys,
     responder: Responder,
     hello: Hello,
-    header: HeaderCipher,
+    header: HeaderMask,
     welcome: Welcome,
     *,
     ephemeral: bytes,
@@ -200,7 +200,7 @@ def open_welcome(
         wipe(payload)
 
 
-def _seal(header: HeaderCipher, plain: bytes, key: bytearray, message: bytes, size: int) -> bytes:
+def _seal(header: HeaderMask, plain: bytes, key: bytearray, message: bytes, size: int) -> bytes:
     block = header.mask(plain)
     body = (_LENGTH.pack(len(message)) + message).ljust(size - BLOCK - TAG, b"\0")
     return block + AESGCM(key).encrypt(block[:NONCE_BYTES], body, block)

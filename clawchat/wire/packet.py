@@ -25,7 +25,7 @@ from typing import Final, NamedTuple, cast
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-from clawchat.crypto.header import SPARE_BYTES, HeaderCipher
+from clawchat.crypto.header import SPARE_BYTES, HeaderCipher, HeaderMask
 from clawchat.values.errors import BadDatagram
 from clawchat.values.limits import BLOCK, MAX_BATCH_BYTES, MAX_SEGMENTS, OVERHEAD
 from clawchat.wire.frames import STREAM_HEADER, stream_word
@@ -51,7 +51,7 @@ def split_number(header: bytes) -> int:
     return int(_number.unpack_from(header, CID_BYTES)[0])
 
 
-def seal(aead: AESGCM, mask: HeaderCipher, cid: bytes, number: int, body: bytes) -> bytes:
+def seal(aead: AESGCM, mask: HeaderMask, cid: bytes, number: int, body: bytes) -> bytes:
     """Seal one packet; ``body`` is its frames, padded."""
     tail = _number.pack(number)
     header = cid + tail
@@ -124,7 +124,7 @@ class BatchSealer:
         return data, data.cast("Q"), slices
 
     def seal_stream(  # noqa: PLR0913 - what a batch consists of
-        self, aead: AESGCM, mask: HeaderCipher, cid: bytes, number: int, stream: int, offset: int, data: memoryview
+        self, aead: AESGCM, mask: HeaderMask, cid: bytes, number: int, stream: int, offset: int, data: memoryview
     ) -> memoryview:
         """Seal ``data``, a multiple of ``chunk``, as packets from ``number`` on; return them end to end."""
         slots, chunk, stride = self._slots, self.chunk, self._body_stride

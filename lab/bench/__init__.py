@@ -5,4 +5,6 @@
     ends/       the programs inside namespaces      figures     samples, medians, ratios (pure)
     handshakes  a responder in memory               report      tables and JSON (pure)
     load        floods of junk, idle crowds
+
+Imports run from the command line down to `figures`; nothing outside this package imports it.
 """

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Sequence
@@ -45,6 +47,10 @@ offload_option = click.option(
     "--offload/--no-offload", default=True, help="Let ClawChat use GSO and GRO, or only do without."
 )
 
+pin_option = click.option(
+    "--pin/--no-pin", "pinned", default=False, help="Give each end one core of its own: steadier round trips."
+)
+
 
 def _say(line: str) -> None:
     click.echo(line, err=True)
@@ -61,6 +67,12 @@ def _print_machine() -> None:
 def _require_namespaces() -> None:
     if missing := netns.available():
         raise click.ClickException(f"namespaces cannot be used here: {missing} is missing")
+
+
+def _plan(*, seconds: float = 0.0, echoes: int, pinned: bool) -> Plan:
+    if pinned and (len(os.sched_getaffinity(0)) < 2 or not shutil.which("taskset")):
+        raise click.UsageError("--pin needs two cores and the program taskset")
+    return Plan(seconds, echoes, pinned=pinned)
 
 
 def _chosen(peers: list[Peer], names: str | None) -> list[Peer]:
@@ -126,13 +138,22 @@ def main() -> None:
     help="wire: every datagram crosses alone, as on a network card; pass: super-packets cross whole.",
 )
 @offload_option
+@pin_option
 def transport(  # noqa: PLR0913 - one argument an option
-    *, as_json: bool, seconds: float, rounds: int, echoes: int, names: str | None, setup: str, offload: bool
+    *,
+    as_json: bool,
+    seconds: float,
+    rounds: int,
+    echoes: int,
+    names: str | None,
+    setup: str,
+    offload: bool,
+    pinned: bool,
 ) -> None:
     """Compare goodput, CPU, round trips and set-up of all peers side by side."""
     _require_namespaces()
     peers = _chosen(transport_peers(offload=offload), names)
-    plan = Plan(seconds, echoes)
+    plan = _plan(seconds=seconds, echoes=echoes, pinned=pinned)
     setups = list(Setup) if setup == "both" else [Setup(setup)]
     comparisons = [compare(peers, one, plan, rounds=rounds, say=_say) for one in setups]
     _report_comparisons("transport", {"rounds": rounds, **asdict(plan)}, comparisons, as_json=as_json)
@@ -142,12 +163,13 @@ def transport(  # noqa: PLR0913 - one argument an option
 @json_option
 @rounds_option
 @echoes_option
-def messages(*, as_json: bool, rounds: int, echoes: int) -> None:
+@pin_option
+def messages(*, as_json: bool, rounds: int, echoes: int, pinned: bool) -> None:
     """Compare the round trip of ClawChat's 64-byte messages with a bare UDP echo on the same event loop."""
     _require_namespaces()
-    plan = Plan(echoes=echoes)
+    plan = _plan(echoes=echoes, pinned=pinned)
     compared = compare(message_peers(), Setup.WIRE, plan, rounds=rounds, say=_say)
-    _report_comparisons("messages", {"rounds": rounds, "echoes": echoes}, [compared], as_json=as_json)
+    _report_comparisons("messages", {"rounds": rounds, "echoes": echoes, "pinned": pinned}, [compared], as_json=as_json)
 
 
 @main.command()

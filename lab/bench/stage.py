@@ -131,6 +131,8 @@ class Stage:
     folder: Path
     server: netns.Interface
     client: netns.Interface
+    pinned: bool = False
+    """Each end has one core of its own; otherwise the system places the programs as it likes."""
     cast: list[Program] = field(default_factory=list)
     """The programs of the peer at hand."""
 
@@ -150,7 +152,7 @@ class Stage:
         log = self.folder / f"{end.namespace.name}-{title}.log"
         with log.open("wb") as errors:
             process = end.namespace.exec(
-                argv,
+                [*self._pin(end), *argv],
                 dies_with_parent=True,
                 cwd=CHECKOUT,
                 stdin=subprocess.PIPE,
@@ -161,6 +163,10 @@ class Stage:
         program = Program(process, log, title, self.cast)
         self.cast.append(program)
         return program
+
+    def _pin(self, end: netns.Interface) -> list[str]:
+        cores = sorted(os.sched_getaffinity(0))
+        return ["taskset", "-c", str(cores[0] if end is self.server else cores[-1])] if self.pinned else []
 
     def start_end(self, end: netns.Interface, module: str, *arguments: str) -> Program:
         """Start one of our own end programs (a module of `lab.bench.ends`) and wait until it is ready."""
@@ -211,14 +217,14 @@ def make_certificate(certificate: Path, key: Path, address: str) -> None:
 
 
 @contextlib.contextmanager
-def open_stage(setup: Setup) -> Iterator[Stage]:
+def open_stage(setup: Setup, *, pinned: bool = False) -> Iterator[Stage]:
     """Build the place, lend it, and leave nothing of it behind."""
     netns.remove_leftovers()
     folder = Path(tempfile.mkdtemp(prefix="clawchat-bench-"))
     try:
         with netns.pair("bench", (f"{SERVER_ADDRESS}/24", f"{CLIENT_ADDRESS}/24")) as (server, client):
             (netns.wire if setup is Setup.WIRE else netns.passthrough)(server, client)
-            stage = Stage(setup, folder, server, client)
+            stage = Stage(setup, folder, server, client, pinned)
             make_certificate(stage.certificate, stage.key, SERVER_ADDRESS)
             yield stage
     finally:

@@ -17,7 +17,7 @@ def compare(peers: Sequence[Peer], setup: Setup, plan: Plan, *, rounds: int, say
     one line a step.
     """
     rows = [Row(peer.name, peer.what, skipped=peer.missing()) for peer in peers]
-    with open_stage(setup) as stage:
+    with open_stage(setup, pinned=plan.pinned) as stage:
         for turn in range(1, rounds + 1):
             for peer, row in zip(peers, rows, strict=True):
                 if row.skipped or row.failed:

@@ -71,7 +71,8 @@ def joined(body: Body, *, offload: bool | None = None) -> None:
         server, client = await Host(offload=offload).open(), await Host(offload=offload).open()
         try:
             connection = await connect(client.node, server.invite().credential, port=client.port, timeout=10)
-            await asyncio.wait_for(body(connection, await server.answered.get()), 30)
+            async with asyncio.timeout(30):
+                await body(connection, await server.answered.get())
         finally:
             await asyncio.gather(client.node.close(), server.node.close())
 

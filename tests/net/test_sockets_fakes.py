@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -284,7 +285,9 @@ def test_icmp_errors_on_receive_are_swallowed(system: System, code: int) -> None
 
 def test_windows_sockets_have_no_control_messages_and_need_none() -> None:
     class WindowsSocket(FakeSocket):
-        recvmsg = recvmsg_into = sendmsg = None  # type: ignore[assignment] - as if they were not there
+        recvmsg: Any = None
+        recvmsg_into: Any = None
+        sendmsg: Any = None
 
     sock = WindowsSocket()
     sock.arrive(b"x" * 100)

@@ -85,7 +85,7 @@ class RunningServer:
             if line["event"] == event:
                 return line
 
-    def ask(self, request: str, **arguments: object) -> dict[str, Any]:
+    def ask(self, request: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - what a request takes
         """Ask over the control socket."""
         return control.call(self.home.control, request, **arguments)
 

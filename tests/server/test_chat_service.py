@@ -6,7 +6,7 @@ from clawchat.services.chat import Delivered, Hello, Joined, Left, Message, Rece
 from clawchat.services.chat_codec import ClientDecoder, encode
 from clawchat.services.chat_hub import Hub
 from clawchat.services.preface import StreamCode, write_preface
-from clawchat.values.errors import PeerClosed, TimedOut
+from clawchat.values.errors import PeerClosed, TimedOut, UsageError
 from server.chat_service import ChatService
 from server.logs import Log
 
@@ -21,6 +21,7 @@ class FakeSession:
         self.ended = False
         self.finished = False
         self.refused: int | None = None
+        self.closing = False
 
     def read(self, stream: int, limit: int = -1) -> bytes:  # noqa: ARG002 - the session's surface
         data, self.inbox = bytes(self.inbox), bytearray()
@@ -33,6 +34,8 @@ class FakeSession:
         return self.space - len(self.outbox)
 
     def write(self, stream: int, data: bytes, *, fin: bool = False) -> None:  # noqa: ARG002 - the session's surface
+        if self.closing:
+            raise UsageError("the session is closing")
         self.outbox += data
         self.finished |= fin
 
@@ -185,6 +188,14 @@ def test_a_slow_member_holds_up_nobody_else(chat: ChatService, ann: Client, bob:
         ann.says(Say(str(number), "x"))
         ann.hears()
     assert len(texts(bob.hears())) == 2000
+
+
+def test_a_closing_session_is_left_alone(chat: ChatService, ann: Client, bob: Client) -> None:
+    carl = Client(chat, 3, "carl")
+    bob.session.closing = True
+    ann.says(Say("1", "hi"))
+    assert texts(carl.hears()) == ["hi"]
+    assert Left("lobby", "bob", "left") in ann.hears()
 
 
 def test_a_client_that_comes_back_ends_its_old_stream(chat: ChatService) -> None:

@@ -134,7 +134,7 @@ class End:
 class Pair:
     """A client and a server (and whoever else ``add`` brings) on one simulated network."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what two ends and two links may differ in
         self,
         *,
         seed: int = 1,
@@ -153,10 +153,9 @@ class Pair:
         self.datagrams: list[Sent] = []
         self.trace: list[Told] = []
         self._order = count()
-        self._under_way: list[tuple[float, float, int, End, Address, bytes, bool]] = []
-        link = link or Link()
+        self._under_way: list[tuple[float, float, int, End, int, Address, bytes, bool]] = []
         self.client = self.add("client", ends[0], link)
-        self.server = self.add("server", ends[1], back or replace(link), config)
+        self.server = self.add("server", ends[1], back or link, config)
 
     def add(self, name: str, address: Address, link: Link | None = None, config: EndpointConfig | None = None) -> End:
         """Put another program on the network."""
@@ -174,7 +173,7 @@ class Pair:
         """Put a program with an endpoint of some kind on the network."""
         chance = random.Random(f"{self.seed} {name}").randbytes
         keylog = None if self.keylog is None else self.keylog.append
-        end = End(name, address, link or Link(), make(random=chance, config=config, keylog=keylog))
+        end = End(name, address, replace(link or Link()), make(random=chance, config=config, keylog=keylog))
         self.ends.append(end)
         return end
 
@@ -213,7 +212,9 @@ class Pair:
 
     # --- time --------------------------------------------------------------------------------------
 
-    def drive(self, seconds: float | None = None, *, until: Callable[[], bool] | None = None, limit: float = 900) -> Self:
+    def drive(
+        self, seconds: float | None = None, *, until: Callable[[], bool] | None = None, limit: float = 900
+    ) -> Self:
         """Let time pass: for some ``seconds``, or until something is so, or until the network is quiet.
 
         What is waited for must come within ``limit`` seconds.
@@ -281,40 +282,35 @@ class Pair:
         arrivals = link.arrivals(len(data), now=self.now, chance=self.chance)
         source = end.ports[path.port]
         self.datagrams.append(Sent(self.now, end.name, source, path, data, arrivals))
-        for target in self.ends:
-            for handle, address in target.ports.items():
-                if address == path.remote:
-                    for arrival in arrivals:
-                        self._enqueue(target, handle, source, data, arrival, link)
-
-    def _enqueue(self, target: End, handle: int, source: Address, data: bytes, arrival: float, link: Link) -> None:
-        assert handle in target.ports
-        item = (link.wake(arrival), arrival, next(self._order), target, source, data, link.coalesce)
-        heappush(self._under_way, item)
+        targets = [(other, handle) for other in self.ends for handle, at in other.ports.items() if at == path.remote]
+        for target, handle in targets:
+            for arrival in arrivals:
+                item = (link.wake(arrival), arrival, next(self._order), target, handle, source, data, link.coalesce)
+                heappush(self._under_way, item)
 
     # --- arriving ----------------------------------------------------------------------------------
 
     def _deliver(self) -> None:
         touched: dict[str, End] = {}
         while self._under_way and self._under_way[0][0] <= self.now:
-            _, _, _, target, source, data, coalesce = heappop(self._under_way)
+            *_, target, handle, source, data, coalesce = heappop(self._under_way)
             together = [data]
             while self._under_way and coalesce:
-                when, _, _, other, origin, following, joins = self._under_way[0]
-                if when > self.now or other is not target or origin != source or not joins:
+                when, _, _, *to, following, joins = self._under_way[0]
+                if when > self.now or to != [target, handle, source] or not joins:
                     break
                 together.append(following)
                 heappop(self._under_way)
             for batch, size in batches(together):
-                self.inject(target, batch, source, size=size)
+                self.inject(target, batch, source, size=size, port=handle)
             touched[target.name] = target
         for end in touched.values():
             self.serve(end)
 
-    def inject(self, target: End, data: bytes, source: Address, *, size: int | None = None, port: int = 0) -> None:
-        """Hand an end bytes as if they came from an address, in datagrams of ``size``."""
+    def inject(self, target: End, data: bytes, source: Address, *, size: int = 0, port: int = 0) -> None:
+        """Hand an end bytes as if they came from an address, in datagrams of ``size`` or as one."""
         path = Path(port, source)
-        target.endpoint.receive(memoryview(data), size or max(1, len(data)), path, now=self.now)
+        target.endpoint.receive(memoryview(data), size or len(data), path, now=self.now)
 
     # --- looking back ------------------------------------------------------------------------------
 

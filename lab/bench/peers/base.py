@@ -34,6 +34,8 @@ class Plan:
     """Round trips of 64 bytes, one after the other."""
     setups: int = 10
     """Fresh associations, one after the other, whose median counts."""
+    pinned: bool = False
+    """Each end gets one core of its own, so that round trips do not depend on where the system puts programs."""
 
 
 class Peer(ABC):

@@ -1,0 +1,56 @@
+"""Bulk over a real cable while a stranger floods the server: every byte right, and not one for the stranger."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from ipaddress import IPv4Interface
+
+import pytest
+
+from lab import netns
+from lab.netns import Interface, Namespace
+from tests.netns.ground import PORT, Ground
+from tests.netns.work import MIB
+
+pytestmark = [pytest.mark.netns, pytest.mark.slow]
+
+JUNK_RATE = 20_000
+
+
+@pytest.fixture
+def stranger(ground: Ground) -> Iterator[Interface]:
+    """Return a third machine, on a cable of its own to the server."""
+    with Namespace.create("stranger") as namespace:
+        door = Interface(ground.server.namespace, "wire1", (IPv4Interface("192.0.2.1/24"),))
+        far = Interface(namespace, "wire0", (IPv4Interface("192.0.2.2/24"),))
+        netns.veth(door, far)
+        netns.wire(door, far)
+        yield far
+
+
+@pytest.mark.parametrize(("size", "flags"), [(1024 * MIB, ()), (128 * MIB, ("--no-offload",))], ids=["1GiB", "plain"])
+def test_a_flood_of_junk_costs_no_byte_and_earns_none(
+    ground: Ground, stranger: Interface, figure: Callable[[str], None], size: int, flags: tuple[str, ...]
+) -> None:
+    server, client = ground.start_both(*flags)
+    client.ask("upload", size=MIB)
+    real = str(ground.folder / "real")
+    assert client.ask("save", file=real)["datagrams"] > 500
+    junk = ground.start(stranger, "junk", "192.0.2.1", str(PORT), str(JUNK_RATE), real)
+
+    junk.tell("flood")
+    moved = client.ask("upload", size=size)
+    flood = junk.ask("stop")
+    facts = server.ask("facts")
+
+    assert (moved["size"], moved["sha256"]) == (size, moved["expected"])
+    assert flood["back"] == 0
+    assert flood["rate"] > 0.8 * JUNK_RATE
+    refused = sum(facts["drops"].values()) + facts["kernel_drops"]
+    assert refused >= flood["sent"]  # all of it reached the socket
+    assert facts["drops"]["replay"] > 0
+    assert facts["moves"] == []
+    goodput = size * 8 / moved["seconds"] / 1e9
+    figure(
+        f"{size // MIB} MiB at {goodput:.2f} Gbit/s under {flood['rate']:.0f} junk packets/s, {flood['back']} bytes back"
+    )

@@ -1,0 +1,130 @@
+"""A session recorded on the wire: what the handshake costs, and that the keys account for every byte of it."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from clawchat.crypto import keylog
+from clawchat.values.errors import BadDatagram
+from clawchat.wire.dissect import Dissection, Dissector, Kind
+from clawchat.wire.frames import Stream
+from tests.netns import recorder
+from tests.netns.ends import UPLOAD
+from tests.netns.ground import Ground
+from tests.netns.recorder import Recorded
+from tests.netns.work import MIB, blocks
+
+pytestmark = pytest.mark.netns
+
+Run = tuple[list[Recorded], Dissector]
+
+
+def record(ground: Ground, *, upload: int = 0) -> Run:
+    """Record a whole session, in which one message is echoed and perhaps more is uploaded."""
+    for end in (ground.server, ground.client):
+        end.offloads(gro=False)  # or the recorder would see datagrams after they were put together
+    tape, keys = ground.folder / "tape", ground.folder / "keys"
+    server = ground.start_server()
+    listener = ground.start(ground.client, "recorder", ground.client.device, str(tape))
+    client = ground.start_client()
+    client.ask("connect")
+    assert client.ask("echo", text="hello")["answer"] == "hello"
+    if upload:
+        moved = client.ask("upload", size=upload)
+        assert moved["sha256"] == moved["expected"]
+    client.ask("close")
+    server.ask("keys", file=str(keys))
+    assert listener.ask("stop") == {"dropped": 0}
+    return recorder.load(tape), Dissector(keylog.parse(keys.read_text("ascii")))
+
+
+def told(dissection: Dissection, kind: type[Stream] = Stream) -> bytes:
+    """Return the stream bytes that a packet carries."""
+    if dissection.kind is not Kind.DATA:
+        return b""
+    return b"".join(bytes(frame.data) for frame in dissection.contents if isinstance(frame, kind))
+
+
+def test_the_first_message_leaves_after_one_round_trip_and_two_packets(
+    ground: Ground, figure: Callable[[str], None]
+) -> None:
+    recorded, dissector = record(ground)
+    opened = [(entry.sent, dissector.dissect(entry.payload)) for entry in recorded]
+
+    assert [(sent, packet.kind) for sent, packet in opened[:3]] == [
+        (True, Kind.HELLO),
+        (False, Kind.WELCOME),
+        (True, Kind.DATA),
+    ]
+    assert {packet.kind for _, packet in opened[2:]} == {Kind.DATA}
+    assert len(recorded[1].payload) <= len(recorded[0].payload)
+    # An echo needs one round trip for the handshake and one for itself, and nothing waits for more.
+    spoken = next(index for index, (sent, packet) in enumerate(opened) if not sent and told(packet).endswith(b"hello"))
+    turns = sum(before[0] != after[0] for before, after in pairwise(opened[: spoken + 1]))
+    figure(f"HELLO {len(recorded[0].payload)} B, WELCOME {len(recorded[1].payload)} B, {turns} turns up to the echo")
+
+
+def test_a_recorded_session_opens_to_its_last_byte(ground: Ground, figure: Callable[[str], None]) -> None:
+    recorded, dissector = record(ground, upload=2 * MIB)
+    pieces: dict[int, dict[int, bytes]] = {}
+    kinds: Counter[str] = Counter()
+    meaning: Counter[str] = Counter()
+    for sent, payload in recorded:
+        dissection = dissector.dissect(payload)
+        kinds[dissection.kind.value] += 1
+        assert dissection.spans[0].start == 0
+        assert dissection.spans[-1].stop == len(payload)
+        assert all(before.stop == after.start for before, after in pairwise(dissection.spans))
+        meaning.update({span.what: span.stop - span.start for span in dissection.spans})
+        for frame in dissection.contents if dissection.kind is Kind.DATA and sent else ():
+            if isinstance(frame, Stream):
+                pieces.setdefault(frame.stream, {})[frame.offset] = bytes(frame.data)
+
+    total = sum(len(payload) for _, payload in recorded)
+    assert meaning.total() == total
+    # What the client said, put together from the recording alone.
+    _, uploaded = (joined(parts) for _, parts in sorted(pieces.items()))
+    assert uploaded == UPLOAD + b"".join(blocks(2 * MIB))
+    figure(f"{total} bytes of {kinds.total()} datagrams opened: {dict(kinds)}, as {dict(meaning.most_common())}")
+
+
+def joined(pieces: dict[int, bytes]) -> bytes:
+    """Put a stream together; what was sent again is there twice."""
+    whole = b""
+    for offset, data in sorted(pieces.items()):
+        assert offset <= len(whole), "a piece is missing"
+        whole += data[len(whole) - offset :]
+    return whole
+
+
+def test_one_flipped_bit_and_nothing_opens(ground: Ground) -> None:
+    recorded, dissector = record(ground)
+    chance = random.Random(3)
+    by_kind: dict[Kind, bytes] = {}
+    for _, payload in recorded:
+        by_kind.setdefault(dissector.dissect(payload).kind, payload)
+        refused(dissector, payload, chance.randrange(len(payload) * 8))
+    assert set(by_kind) == set(Kind)
+    for payload in by_kind.values():
+        for bit in range(len(payload) * 8):
+            refused(dissector, payload, bit)
+
+
+def refused(dissector: Dissector, payload: bytes, bit: int) -> None:
+    flipped = bytearray(payload)
+    flipped[bit // 8] ^= 1 << bit % 8
+    with pytest.raises(BadDatagram):
+        dissector.dissect(bytes(flipped))
+
+
+def test_the_recorder_reads_only_udp(tmp_path: Path) -> None:
+    assert recorder.udp_payload(bytes(60)) is None
+    empty = tmp_path / "tape"
+    empty.write_bytes(b"")
+    assert recorder.load(empty) == []

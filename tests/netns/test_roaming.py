@@ -1,0 +1,126 @@
+"""The network changes in the middle of a transfer, and the session goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+import pytest
+
+from lab.netns import Interface
+from tests.netns.ground import IPV4, IPV6, Actor, Ground
+from tests.netns.work import MIB
+
+pytestmark = pytest.mark.netns
+
+SIZE: Final = 192 * MIB
+MARK: Final = 32 * MIB
+"""The change happens after this much, so that most of the transfer comes behind it."""
+
+OUTAGE: Final = 3.0
+RESUMES_WITHIN: Final = 5.0
+"""Seconds from the network's return to the next byte; the longest wait between two probes is two."""
+
+families = pytest.mark.parametrize("ground", [IPV4, IPV6], ids=["ipv4", "ipv6"], indirect=True)
+ways = pytest.mark.parametrize("way", ["upload", "download"])
+
+
+def move(ground: Ground, old: str, new: str) -> None:
+    """Take an address of the client's away and give it another one."""
+    device, length = ground.client.device, ground.family.length
+    ground.client.namespace.ip("address", "del", f"{old}/{length}", "dev", device)
+    extra = ["nodad"] if ":" in new else []
+    ground.client.namespace.ip("address", "add", f"{new}/{length}", "dev", device, *extra)
+
+
+def route(end: Interface, address: str) -> None:
+    """Let an end reach an address that is not in its subnet over the cable, as routers between them would."""
+    end.namespace.ip("route", "replace", address, "dev", end.device)
+
+
+def begin(client: Actor, way: str) -> None:
+    """Start a transfer and return when it is well under way."""
+    client.tell(way, size=SIZE, mark=MARK)
+    assert client.hear()["reached"] >= MARK
+
+
+def finish(client: Actor) -> dict[str, float]:
+    """Wait for the transfer's end; whatever happened, every byte is right."""
+    moved = client.hear()
+    assert (moved["size"], moved["sha256"]) == (SIZE, moved["expected"])
+    return moved
+
+
+def remotes(server: Actor) -> list[str]:
+    return [remote.rpartition(":")[0].strip("[]") for _, remote, _ in server.ask("facts")["moves"]]
+
+
+@families
+@ways
+def test_the_clients_address_changes(ground: Ground, figure: Callable[[str], None], way: str) -> None:
+    server, client = ground.start_both()
+    begin(client, way)
+    move(ground, ground.family.client, ground.family.neighbour)
+    at = time.monotonic()
+    moved = finish(client)
+    assert remotes(server) == [ground.family.neighbour]
+    (changed, _, why), *_ = server.ask("facts")["moves"]
+    assert why == "roamed"
+    assert moved["pause"] < RESUMES_WITHIN
+    figure(f"path changed {(changed - at) * 1e3:.0f} ms after, bytes paused for {moved['pause'] * 1e3:.0f} ms")
+
+
+@families
+def test_the_client_goes_to_another_network_and_comes_back(ground: Ground, figure: Callable[[str], None]) -> None:
+    home, abroad = ground.family.client, ground.family.elsewhere
+    route(ground.server, abroad)
+    server, client = ground.start_both()
+    begin(client, "download")
+    move(ground, home, abroad)
+    route(ground.client, ground.family.server)
+    there = finish(client)
+    begin(client, "upload")
+    move(ground, abroad, home)
+    back = finish(client)
+    assert remotes(server) == [abroad, home]
+    figure(f"bytes paused for {there['pause'] * 1e3:.0f} ms on the way there and {back['pause'] * 1e3:.0f} ms back")
+
+
+@ways
+@pytest.mark.parametrize("side", ["client", "server"])
+def test_the_link_is_down_for_a_while(ground: Ground, figure: Callable[[str], None], way: str, side: str) -> None:
+    server, client = ground.start_both()
+    end = getattr(ground, side)
+    begin(client, way)
+    end.namespace.ip("link", "set", end.device, "down")
+    time.sleep(OUTAGE)
+    end.namespace.ip("link", "set", end.device, "up")
+    up = time.monotonic()
+    moved = finish(client)
+    after = moved["resumed_at"] - up
+    assert moved["pause"] >= OUTAGE
+    assert after < RESUMES_WITHIN
+    assert server.ask("facts")["sessions"] == 1
+    figure(f"resumed {after * 1e3:.0f} ms after the link came back")
+
+
+@families
+def test_a_peers_kernel_refuses_for_a_while(ground: Ground, figure: Callable[[str], None]) -> None:
+    server, client = ground.start_both()
+    begin(client, "upload")
+    back = server.ask("hide", seconds=1.0)
+    moved = finish(client)
+    assert client.ask("facts")["path_errors"].get("ECONNREFUSED", 0) > 0
+    figure(f"resumed {(moved['resumed_at'] - back['at']) * 1e3:.0f} ms after the socket was back")
+
+
+def test_a_client_may_be_there_before_its_server(ground: Ground, figure: Callable[[str], None]) -> None:
+    client = ground.start_client()
+    client.tell("connect")
+    time.sleep(1.0)
+    ground.start_server()
+    joined = client.hear()
+    assert joined["path_errors"].get("ECONNREFUSED", 0) > 0
+    assert client.ask("echo", text="at last")["answer"] == "at last"
+    figure(f"joined after {joined['seconds']:.1f} s, refused {joined['path_errors']} before")
