@@ -68,11 +68,12 @@ class Pulse:
             self._background.cancel()
 
     def _look(self) -> None:
-        now = time.monotonic()
-        answered = self._peer.stats().heard < self._watch.waiting(now=now)
-        event = self._watch.heard(now=now) if answered else self._watch.tick(now=now)
-        if event is not None:
-            self._emit(event)
+        now, figures = time.monotonic(), self._peer.stats()
+        # What was heard answers nothing that was asked less than a round trip before it.
+        back = self._watch.answered(now - figures.heard - figures.rtt_min, now=now)
+        for event in (back, self._watch.tick(now=now)):
+            if event is not None:
+                self._emit(event)
 
     def _ping_in_background(self) -> None:
         if self._background is None or self._background.done():

@@ -25,6 +25,7 @@ T = TypeVar("T")
 ENVIRONMENT_PREFIX: Final = "CLAWCHAT_"
 # A configuration is a page of text; more is a mistake in the path.
 MAX_FILE_BYTES: Final = 256 * 1024
+PLAIN_MAPPING: Final = "tag:yaml.org,2002:map"
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +164,7 @@ class _File:
             raise ConfigError("not YAML", file=str(self._path)) from error
 
     def _entries(self, node: yaml.Node, under: str) -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
-        if not isinstance(node, yaml.MappingNode):
+        if not isinstance(node, yaml.MappingNode) or node.tag != PLAIN_MAPPING:
             where = f"{under!r} has" if under else "the file has"
             raise self._error(f"{where} no keys: expected `key: value` lines", node.start_mark, under)
         seen: set[str] = set()

@@ -120,6 +120,15 @@ class Node:
         if self._soon is None and not self._flushing and not self._closed:
             self._soon = self._loop.call_soon(self.flush)
 
+    def push(self) -> None:
+        """Send now, in the middle of a turn of the loop; events wait for the turn's end."""
+        if self._flushing or self._closed or self._backlog.bytes > MAX_WAITING_BYTES:
+            return
+        self._send()
+        if self.endpoint.busy:
+            self.wake()
+        self._arm()
+
     def flush(self) -> None:
         """Deliver events, send what the endpoint wants to send, arm the timer."""
         if self._flushing or self._closed:
@@ -187,27 +196,30 @@ class Node:
         endpoint = self.endpoint
         left = TURN_BYTES
         for _ in range(MAX_ROUNDS):
-            told = self._deliver()
+            self._deliver()
             if self._backlog.bytes > MAX_WAITING_BYTES:
                 return False
-            now = time.monotonic()
-            transmits = endpoint.transmits(now=now)
-            for transmit in transmits:
-                if self._tap is not None:
-                    self._tap.sent(transmit, now=now)
-                self._ports.send(transmit)
-                left -= len(transmit.data)
+            left -= self._send()
             if left <= 0:
                 return True
-            if not transmits and not told:
+            if not endpoint.busy:
                 return False
         return True
 
-    def _deliver(self) -> bool:
-        """Hand every event on; tell whether there was one."""
-        told = False
+    def _send(self) -> int:
+        """Send a share of what the endpoint wants to send; return how many bytes that was."""
+        now = time.monotonic()
+        sent = 0
+        for transmit in self.endpoint.transmits(now=now):
+            if self._tap is not None:
+                self._tap.sent(transmit, now=now)
+            self._ports.send(transmit)
+            sent += len(transmit.data)
+        return sent
+
+    def _deliver(self) -> None:
+        """Hand every event on."""
         for event in self.endpoint.events():
-            told = True
             if isinstance(event, (OpenPort, ClosePort)):
                 self._ports.obey(event)
                 continue
@@ -215,7 +227,6 @@ class Node:
             if listener is not None:
                 self._tell(listener, event)
             self._tell(self._on_event, event)
-        return told
 
     def _tell(self, listener: Callable[[Event], None], event: Event) -> None:
         try:

@@ -27,7 +27,10 @@ _MAX_READS: Final = 64
 
 
 def addresses_now() -> list[str]:
-    """Return our addresses and those our traffic leaves from: either may change without the other."""
+    """Return our addresses and, once more, those our traffic leaves from: either may change without the other.
+
+    A link that is down keeps its addresses, but nothing leaves from them.
+    """
     return [*host_addresses(), *routed_addresses()]
 
 
@@ -47,7 +50,7 @@ class NetworkWatch:
         self._loop = loop
         self._on_change = on_change
         self._look_up = look_up
-        self._known = frozenset(look_up())
+        self._known = sorted(look_up())
         self._handle: asyncio.TimerHandle | None = None
         self._socket = _listen() if told else None
         if self._socket is not None:
@@ -81,7 +84,7 @@ class NetworkWatch:
 
     def _look(self) -> None:
         self._handle = None if self._socket is not None else self._loop.call_later(LOOK_SECONDS, self._look)
-        addresses = frozenset(self._look_up())
+        addresses = sorted(self._look_up())
         if addresses != self._known:
             self._known = addresses
             self._on_change()

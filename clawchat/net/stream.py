@@ -123,8 +123,12 @@ class Stream:
     def write_now(self, data: bytes, *, fin: bool = False) -> None:
         """Queue bytes, however many, and the end with ``fin``. Raises what ``write`` raises."""
         self._require(self._stopped)
+        idle = self._session.idle
         self._session.write(self.id, data, fin=fin)
-        self._node.wake()
+        if idle:
+            self._node.push()  # nothing is under way whose answer could take the bytes along: don't wait
+        else:
+            self._node.wake()
 
     async def write(self, data: bytes) -> None:
         """Queue bytes, waiting for room.

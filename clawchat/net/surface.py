@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
 from clawchat.crypto.credential import Credential
@@ -34,7 +34,11 @@ class Core(Protocol):
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due."""
 
-    def events(self) -> Iterator[Event]:
+    @property
+    def busy(self) -> bool:
+        """Tell whether there is something to tell or to send, whatever the time."""
+
+    def events(self) -> Iterable[Event]:
         """Drain what there is to tell."""
 
     def port_opened(self, handle: int, address: Address, *, now: float) -> None:

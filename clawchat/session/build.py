@@ -10,9 +10,10 @@ from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.keylog import KeyLog, data_line
 from clawchat.crypto.noise import Secrets
 from clawchat.crypto.words import safety_words
+from clawchat.session.identity import Identity
 from clawchat.session.keys import ReceiveKeys, SendKeys
 from clawchat.session.machines import Machines, Surroundings
-from clawchat.session.session import Identity, Session, Table
+from clawchat.session.session import Session, Table
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role

@@ -7,7 +7,7 @@ is allocated for it, and there is no code path from it to ``transmits``.
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 from typing import Final
 
@@ -65,7 +65,7 @@ class Endpoint:
         self._attempts = Attempts()
         self._responder = Responder(random, Budget(self.config.handshake_rate, self.config.handshake_burst))
         self._half_open: set[int] = set()
-        self._events: deque[Event] = deque()
+        self._events: list[Event] = []
         self._awake: dict[Session, None] = {}
         self._schedule = Schedule()
         self._welcomes: deque[Transmit] = deque()
@@ -145,10 +145,15 @@ class Endpoint:
         for session in list(self._sessions.values()):
             session.close(code, reason, now=now, at_once=True)
 
-    def events(self) -> Iterator[Event]:
+    def events(self) -> Iterable[Event]:
         """Drain what happened since the last call, in order."""
-        while self._events:
-            yield self._events.popleft()
+        events, self._events = self._events, []
+        return events
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether there are events to drain or datagrams to ask ``transmits`` for, whatever the time."""
+        return bool(self._awake or self._events or self._welcomes)
 
     # --- what a session asks of its surroundings ---------------------------------------------------
 

@@ -147,6 +147,11 @@ class Outbound:
             self._datagrams.pop(0)
         self._datagrams.append(data)
 
+    @property
+    def datagrams_wait(self) -> bool:
+        """Tell whether there are unreliable messages that were not sent yet."""
+        return bool(self._datagrams)
+
     def max_datagram(self) -> int:
         """Return how many bytes one unreliable message may have on this path now."""
         return self.mtu.size - OVERHEAD - DATAGRAM_HEADER

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final, NamedTuple, Protocol
 
 from clawchat.session.closing import Closing
+from clawchat.session.identity import Identity
 from clawchat.session.inbound import Inbound
 from clawchat.session.keys import ReceiveKeys
 from clawchat.session.machines import Machines
@@ -40,17 +41,6 @@ class Table(Protocol):
 
     def wake(self, session: Session) -> None:
         """Ask for a turn to send: the program used the session."""
-
-
-class Identity(NamedTuple):
-    """Who a session is: its id here, its role, the slot it came by, what both ends compare."""
-
-    id: int
-    role: Role
-    slot_id: bytes
-    slot_name: str
-    words: str
-    cid: bytes
 
 
 class SessionStats(NamedTuple):
@@ -141,6 +131,11 @@ class Session:
         """The safety words, which must read the same on both ends."""
         return self.identity.words
 
+    @property
+    def idle(self) -> bool:
+        """Tell whether everything that was sent is acknowledged."""
+        return not self._machines.recovery.in_flight
+
     def open_stream(self) -> int:
         """Open a stream and return its id. Raises UsageError when the peer allows no more."""
         self._require_open()
@@ -202,12 +197,12 @@ class Session:
             self._table.wake(self)
 
     def close(self, code: int = CloseCode.NONE, reason: str = "", *, now: float, at_once: bool = False) -> None:
-        """Close the session, once everything written is acknowledged or FLUSH_TIMEOUT passed, or ``at_once``."""
+        """Close the session, once all that was written is acknowledged or FLUSH_TIMEOUT passed, or ``at_once``."""
         if self.state in _TALKING:
             self._close = (code, reason)
             self.state = advance(self.state, Trigger.CLOSE_ASKED)
             self._timers.set(Timer.HANDSHAKE, now + FLUSH_TIMEOUT)
-            if at_once or self._machines.streams.flushed():
+            if at_once or self._flushed():
                 self._begin_closing(Trigger.FLUSHED, now=now)
         elif self.state is State.HALF_OPEN:
             self._end(LocallyClosed("closed before it was confirmed"), Trigger.CLOSE_ASKED)
@@ -247,8 +242,11 @@ class Session:
 
     def on_acked(self, *, now: float) -> None:
         """Close once the last byte is acknowledged, if that is what is waited for."""
-        if self.state is State.FLUSHING and self._machines.streams.flushed():
+        if self.state is State.FLUSHING and self._flushed():
             self._begin_closing(Trigger.FLUSHED, now=now)
+
+    def _flushed(self) -> bool:
+        return self._machines.streams.flushed() and not self._machines.out.datagrams_wait
 
     def on_peer_closed(self, frame: Close) -> None:
         """End: the peer said so."""

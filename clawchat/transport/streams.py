@@ -157,8 +157,9 @@ class StreamTable:
             self._forget_if_done(stream)
 
     def flushed(self) -> bool:
-        """Tell whether everything written, ends included, is acknowledged."""
-        return all(not half.buffered and (half.finished or not half.ended) for half in self._sends.values())
+        """Tell whether everything written and not given up, ends included, is acknowledged."""
+        halves = [half for half in self._sends.values() if not half.was_reset]
+        return all(not half.buffered and (half.finished or not half.ended) for half in halves)
 
     # --- what is sent ------------------------------------------------------------------------------
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from clawchat.crypto.credential import Credential
@@ -152,6 +152,7 @@ class FakeCore:
         self.on_timeout: Callable[[], None] = lambda: None
         self.on_close: Callable[[], None] = lambda: None
         self.open_sessions: dict[int, Session] = {}
+        self.endless = False
 
     @property
     def sessions(self) -> Mapping[int, Session]:
@@ -180,7 +181,11 @@ class FakeCore:
         self.deadline = None
         self.on_timeout()
 
-    def events(self) -> Iterator[Event]:
+    @property
+    def busy(self) -> bool:
+        return self.endless or bool(self.outgoing or self.happened)
+
+    def events(self) -> Iterable[Event]:
         while self.happened:
             yield self.happened.popleft()
 

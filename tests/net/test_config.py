@@ -138,11 +138,8 @@ def test_an_unknown_key_near_nothing_lists_all(file: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["&a [*a]", "server: &a {id: *a}", "!!python/object:os.system {}", "server: !x {id: a}"]
 )
-def test_tricks_of_yaml_are_refused_or_harmless(file: Path, text: str) -> None:
-    try:
-        read(file, text)
-    except ConfigError as error:
-        assert error.file == str(file)
+def test_tricks_of_yaml_are_refused(file: Path, text: str) -> None:
+    assert refusal(file, text).file == str(file)
 
 
 @given(st.text(max_size=60))
@@ -195,7 +192,7 @@ def test_a_wrong_variable_is_named(file: Path, text: str) -> None:
 
 
 def test_a_wrong_flag_is_named(file: Path) -> None:
-    with pytest.raises(ConfigError, match="flag: server.port"):
+    with pytest.raises(ConfigError, match=r"flag: server\.port: "):
         load(Schema, file, flags={"server.port": 0}, environ={})
 
 

@@ -51,7 +51,7 @@ async def serving(path: Path) -> AsyncIterator[ControlServer]:
         await server.close()
 
 
-def ask(path: Path, request: str, **arguments: object) -> dict[str, Any]:
+def ask(path: Path, request: str, **arguments: Any) -> dict[str, Any]:  # noqa: ANN401 - what a request takes
     async def talk() -> dict[str, Any]:
         async with serving(path):
             return await asyncio.to_thread(call, path, request, **arguments)

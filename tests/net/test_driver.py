@@ -180,6 +180,19 @@ def test_writes_of_one_turn_leave_together() -> None:
     with_ends(1, body)
 
 
+def test_what_is_pushed_leaves_before_the_turn_is_over() -> None:
+    async def body(a: End, b: End) -> None:
+        event = DatagramReceived(1, b"later")
+        a.core.happened.append(event)
+        a.core.send(a.batch(b"x" * 60, 60, b.address))
+        a.node.push()
+        assert not a.core.outgoing
+        assert not a.events
+        await until(lambda: a.events == [event] and b.core.received)
+
+    with_ends(2, body)
+
+
 # --- time ------------------------------------------------------------------------------------------
 
 
@@ -219,6 +232,7 @@ def test_timers_live_while_an_endpoint_always_has_more_to_send() -> None:
             return [endless] * 4
 
         a.core.transmits = more  # type: ignore[method-assign]
+        a.core.endless = True
         a.node.flush()
         beats = 0
         for _ in range(5):
@@ -226,6 +240,7 @@ def test_timers_live_while_an_endpoint_always_has_more_to_send() -> None:
             beats += 1
         await until(lambda: b.core.received)
         assert beats == 5
+        a.core.endless = False
         del a.core.transmits
 
     with_ends(2, body)

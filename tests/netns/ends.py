@@ -167,9 +167,15 @@ class Client:
         self._endpoint = Endpoint(random=os.urandom)
         self._node = self._new_node(self._endpoint, self._keep)
         self._connection: Connection | None = None
+        self._greeting = b""
+
+    def _on_event(self, event: Event) -> None:
+        if isinstance(event, SessionOpened) and self._greeting:
+            session = self._endpoint.sessions[event.session]
+            session.write(session.open_stream(), ECHO + self._greeting, fin=True)
 
     def _new_node(self, endpoint: Endpoint, keep: Keep | None = None) -> Node:
-        return Node(endpoint, on_event=lambda _: None, offload=self._given.offload, tap=keep)
+        return Node(endpoint, on_event=self._on_event, offload=self._given.offload, tap=keep)
 
     async def run(self) -> None:
         commands = (self.connect, self.echo, self.upload, self.download, self.crowd, self.save, self.facts, self.close)
@@ -185,8 +191,10 @@ class Client:
         credential = slot(number, self._given.host, self._given.port).credential
         return await connect(node, credential, port=port, timeout=timeout)
 
-    async def connect(self, timeout: float = 20.0) -> dict[str, Any]:
+    async def connect(self, timeout: float = 20.0, greeting: str = "") -> dict[str, Any]:
+        """Join the server, perhaps with something to say as soon as it may be said."""
         begun = time.monotonic()
+        self._greeting = greeting.encode()
         self._connection = await self._join(self._node, 0, timeout)
         return {"seconds": time.monotonic() - begun, "path_errors": dict(self._endpoint.path_errors)}
 

@@ -36,10 +36,12 @@ class Family(NamedTuple):
     """An address in a subnet of its own."""
     length: int
     """Of the subnets' prefixes."""
+    everywhere: str
+    """The prefix of the default route."""
 
 
-IPV4: Final = Family("198.51.100.1", "198.51.100.2", "198.51.100.3", "203.0.113.9", 24)
-IPV6: Final = Family("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3", "2001:db8:2::9", 64)
+IPV4: Final = Family("198.51.100.1", "198.51.100.2", "198.51.100.3", "203.0.113.9", 24, "0.0.0.0/0")
+IPV6: Final = Family("2001:db8:1::1", "2001:db8:1::2", "2001:db8:1::3", "2001:db8:2::9", 64, "::/0")
 
 
 class Actor:
@@ -109,6 +111,18 @@ class Ground:
             assert actor.hear() == {"ready": True}
         return actor
 
+    def lead_everywhere(self, end: Interface) -> None:
+        """Give an end its default route, as a network it joins does; losing the address or the link loses that too."""
+        end.namespace.ip("route", "replace", self.family.everywhere, "dev", end.device)
+
+    def move(self, old: str, new: str) -> None:
+        """Take an address of the client's away and give it another one."""
+        namespace, device, length = self.client.namespace, self.client.device, self.family.length
+        namespace.ip("address", "del", f"{old}/{length}", "dev", device)
+        extra = ["nodad"] if ":" in new else []
+        namespace.ip("address", "add", f"{new}/{length}", "dev", device, *extra)
+        self.lead_everywhere(self.client)
+
     def start_server(self, *flags: str) -> Actor:
         return self.start(self.server, "ends", "server", self.family.server, str(PORT), *flags)
 
@@ -129,6 +143,8 @@ def laid(family: Family, folder: Path) -> Iterator[Ground]:
     with netns.pair("test", ends) as (server, client):
         netns.wire(server, client)
         ground = Ground(server, client, family, folder, [])
+        for end in (server, client):
+            ground.lead_everywhere(end)
         try:
             yield ground
         finally:

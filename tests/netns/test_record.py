@@ -15,7 +15,7 @@ from clawchat.values.errors import BadDatagram
 from clawchat.wire.dissect import Dissection, Dissector, Kind
 from clawchat.wire.frames import Stream
 from tests.netns import recorder
-from tests.netns.ends import UPLOAD
+from tests.netns.ends import ECHO, UPLOAD
 from tests.netns.ground import Ground
 from tests.netns.recorder import Recorded
 from tests.netns.work import MIB, blocks
@@ -25,15 +25,15 @@ pytestmark = pytest.mark.netns
 Run = tuple[list[Recorded], Dissector]
 
 
-def record(ground: Ground, *, upload: int = 0) -> Run:
-    """Record a whole session, in which one message is echoed and perhaps more is uploaded."""
+def record(ground: Ground, *, greeting: str = "", upload: int = 0) -> Run:
+    """Record a whole session, in which a message is echoed and perhaps more is uploaded."""
     for end in (ground.server, ground.client):
         end.offloads(gro=False)  # or the recorder would see datagrams after they were put together
     tape, keys = ground.folder / "tape", ground.folder / "keys"
     server = ground.start_server()
     listener = ground.start(ground.client, "recorder", ground.client.device, str(tape))
     client = ground.start_client()
-    client.ask("connect")
+    client.ask("connect", greeting=greeting)
     assert client.ask("echo", text="hello")["answer"] == "hello"
     if upload:
         moved = client.ask("upload", size=upload)
@@ -44,17 +44,19 @@ def record(ground: Ground, *, upload: int = 0) -> Run:
     return recorder.load(tape), Dissector(keylog.parse(keys.read_text("ascii")))
 
 
-def told(dissection: Dissection, kind: type[Stream] = Stream) -> bytes:
+def streams(packet: Dissection) -> list[Stream]:
+    return [frame for frame in packet.contents if isinstance(frame, Stream)] if packet.kind is Kind.DATA else []
+
+
+def said(packet: Dissection) -> bytes:
     """Return the stream bytes that a packet carries."""
-    if dissection.kind is not Kind.DATA:
-        return b""
-    return b"".join(bytes(frame.data) for frame in dissection.contents if isinstance(frame, kind))
+    return b"".join(bytes(frame.data) for frame in streams(packet))
 
 
 def test_the_first_message_leaves_after_one_round_trip_and_two_packets(
     ground: Ground, figure: Callable[[str], None]
 ) -> None:
-    recorded, dissector = record(ground)
+    recorded, dissector = record(ground, greeting="good morning")
     opened = [(entry.sent, dissector.dissect(entry.payload)) for entry in recorded]
 
     assert [(sent, packet.kind) for sent, packet in opened[:3]] == [
@@ -63,11 +65,14 @@ def test_the_first_message_leaves_after_one_round_trip_and_two_packets(
         (True, Kind.DATA),
     ]
     assert {packet.kind for _, packet in opened[2:]} == {Kind.DATA}
-    assert len(recorded[1].payload) <= len(recorded[0].payload)
-    # An echo needs one round trip for the handshake and one for itself, and nothing waits for more.
-    spoken = next(index for index, (sent, packet) in enumerate(opened) if not sent and told(packet).endswith(b"hello"))
-    turns = sum(before[0] != after[0] for before, after in pairwise(opened[: spoken + 1]))
-    figure(f"HELLO {len(recorded[0].payload)} B, WELCOME {len(recorded[1].payload)} B, {turns} turns up to the echo")
+    # A probe of the path's size goes first; the message leaves with it and waits for nothing.
+    _, *first_flight = (packet for sent, packet in opened if sent)
+    assert ECHO + b"good morning" in {said(packet) for packet in first_flight[:2]}
+    hello, welcome = (len(entry.payload) for entry in recorded[:2])
+    assert welcome <= hello
+    answered = next(index for index, (sent, packet) in enumerate(opened) if not sent and said(packet))
+    assert said(opened[answered][1]) == b"good morning"
+    figure(f"HELLO {hello} B, WELCOME {welcome} B, then the message; its echo is packet {answered + 1}")
 
 
 def test_a_recorded_session_opens_to_its_last_byte(ground: Ground, figure: Callable[[str], None]) -> None:
@@ -82,9 +87,8 @@ def test_a_recorded_session_opens_to_its_last_byte(ground: Ground, figure: Calla
         assert dissection.spans[-1].stop == len(payload)
         assert all(before.stop == after.start for before, after in pairwise(dissection.spans))
         meaning.update({span.what: span.stop - span.start for span in dissection.spans})
-        for frame in dissection.contents if dissection.kind is Kind.DATA and sent else ():
-            if isinstance(frame, Stream):
-                pieces.setdefault(frame.stream, {})[frame.offset] = bytes(frame.data)
+        for frame in streams(dissection) if sent else ():
+            pieces.setdefault(frame.stream, {})[frame.offset] = bytes(frame.data)
 
     total = sum(len(payload) for _, payload in recorded)
     assert meaning.total() == total

@@ -160,11 +160,11 @@ def test_a_confirmation_that_never_arrives_fails_the_handshake() -> None:
     pair.drive(until=lambda: bool(pair.sent_by(pair.server)))
     pair.client.link.up = False
     pair.drive(HALF_OPEN_LIFE + 1)
-    assert pair.client.alive
+    assert pair.client.alive()
     assert not pair.server.endpoint.sessions
     pair.client.link.up = True
     pair.drive(30)
-    assert not pair.client.alive
+    assert not pair.client.alive()
     assert isinstance(pair.client.told(SessionEnded)[0].error, HandshakeFailed)
 
 
@@ -182,7 +182,7 @@ def test_the_first_to_confirm_burns_the_slot() -> None:
     assert [event.slot_id for event in pair.server.told(SlotConfirmed)] == [credential.slot_id]
     assert len(pair.server.endpoint.sessions) == 1
     assert pair.server.session.path.remote == MALLORY
-    assert not pair.client.alive
+    assert not pair.client.alive()
 
 
 def test_a_half_open_rival_is_dropped_when_the_slot_burns() -> None:
@@ -200,7 +200,7 @@ def test_a_half_open_rival_is_dropped_when_the_slot_burns() -> None:
     assert list(pair.server.endpoint.sessions) == [pair.server.session.id]
     assert pair.server.session.path.remote == pair.client.address
     assert len([sent for sent in pair.sent_by(pair.server) if sent.path.remote == MALLORY]) == answered
-    assert not mallory.alive
+    assert not mallory.alive()
 
 
 def test_a_disarmed_slot_lets_nobody_in_who_has_not_confirmed() -> None:
@@ -221,7 +221,7 @@ def test_a_reusable_slot_serves_one_after_the_other() -> None:
     for guest in guests:
         pair.join(deepcopy(credential), guest)
     pair.drive()
-    assert all(guest.alive for guest in guests)
+    assert all(guest.alive() for guest in guests)
     assert len(pair.server.endpoint.sessions) == 5
     assert pair.server.endpoint.armed == [credential.slot_id]
 

@@ -85,9 +85,8 @@ class End:
         assert self.opened is not None, f"no session opened at the {self.name}"
         return self.opened
 
-    @property
     def alive(self) -> bool:
-        """Whether the endpoint still holds the session that opened last."""
+        """Tell whether the endpoint still holds the session that opened last."""
         return self.opened is not None and self.opened.id in self.endpoint.sessions
 
     def open(self, data: bytes = b"", *, fin: bool = False) -> int:
