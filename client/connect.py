@@ -46,7 +46,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             emit=screen.show,
         )
         screen.attach(link)
-        await stack.enter_async_context(control_socket(plan.places.runtime, link))
+        await stack.enter_async_context(control_socket(plan.places.runtime, link, screen.show))
         try:
             code = await _talk(link, server, screen, interrupts)
         except BaseException as error:

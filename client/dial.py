@@ -12,7 +12,6 @@ from typing import Final
 from clawchat.crypto.credential import Credential
 from clawchat.net.connection import Connection, connect
 from clawchat.net.driver import Node
-from clawchat.net.error_queue import PathError
 from clawchat.net.interfaces import host_addresses, host_candidates
 from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
@@ -29,22 +28,17 @@ ANY_IPV6: Final = "::"
 @contextlib.asynccontextmanager
 async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> AsyncIterator[Connection]:
     """Connect, and close everything when the context ends. Raises PersonalError, CC-SERVER-SILENT among them."""
-    complaints: set[str] = set()
-
-    def on_icmp(error: PathError) -> None:
-        complaints.add(error.name)
-
     credential, addresses = plan.opened.credential, host_addresses()
     host = plan.local.host or (ANY_IPV6 if _only_ipv6(credential, addresses) else ANY_IPV4)
     endpoint = Endpoint(random=os.urandom, config=EndpointConfig(), keylog=keylog)
-    node = Node(endpoint, on_event=lambda _event: None, on_icmp=on_icmp)
+    node = Node(endpoint, on_event=lambda _event: None)
     try:
         port = await node.open_port(Address(host, plan.local.port))
         endpoint.candidates = tuple(host_candidates(node.ports[port].address))[:MAX_OBSERVED_CANDIDATES]
         try:
             connection = await connect(node, credential, port=port, timeout=plan.timeout)
         except HandshakeFailed as failed:
-            raise silent_server(credential, plan.timeout, addresses, sorted(complaints)) from failed
+            raise silent_server(credential, plan.timeout, addresses, sorted(endpoint.path_errors)) from failed
         yield connection
     finally:
         await asyncio.shield(node.close())

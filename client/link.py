@@ -211,6 +211,7 @@ class Link:
     async def _read(self, stream: ChatStream) -> None:
         try:
             while data := await stream.read(READ_BYTES):
+                self.pulse.look()
                 for message in self._chat.receive(data):
                     self._note(translate(message, self.outbox))
                 self._send()

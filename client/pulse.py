@@ -35,7 +35,16 @@ class Pulse:
             if beat % PING_BEATS == 0:
                 self._ping_in_background()
             await asyncio.sleep(HEARTBEAT)
-            self._look()
+            self.look()
+
+    def look(self) -> None:
+        """Look whether the other end was heard, and how long ago it was asked."""
+        now, figures = time.monotonic(), self._peer.stats()
+        # What was heard answers nothing that was asked less than a round trip before it.
+        back = self._watch.answered(now - figures.heard - figures.rtt_min, now=now)
+        for event in (back, self._watch.tick(now=now)):
+            if event is not None:
+                self._emit(event)
 
     def asked(self) -> None:
         """Note that something was sent that will be answered."""
@@ -66,14 +75,6 @@ class Pulse:
         """Give up the ping that is under way."""
         if self._background is not None:
             self._background.cancel()
-
-    def _look(self) -> None:
-        now, figures = time.monotonic(), self._peer.stats()
-        # What was heard answers nothing that was asked less than a round trip before it.
-        back = self._watch.answered(now - figures.heard - figures.rtt_min, now=now)
-        for event in (back, self._watch.tick(now=now)):
-            if event is not None:
-                self._emit(event)
 
     def _ping_in_background(self) -> None:
         if self._background is None or self._background.done():

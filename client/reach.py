@@ -69,9 +69,17 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
         emit(Connecting(credential.name, len(credential.candidates), plan.timeout))
         began = time.monotonic()
         async with dialled(plan, keylog) as connection:
-            UsedFiles(plan.places.state).remember(credential)
+            _remember_used(plan, emit)
             seconds = round(time.monotonic() - began, 3)
             emit(Connected(credential.name, connection.words, describe_path(connection.path), seconds))
             found = Reached(connection, plan, emit)
             stack.callback(found.stop)
             yield found
+
+
+def _remember_used(plan: Plan, emit: Callable[[UserEvent], None]) -> None:
+    """Note that the file is used; a disk that takes no note is no reason to end a session that is up."""
+    try:
+        UsedFiles(plan.places.state).remember(plan.opened.credential)
+    except PersonalError as error:
+        emit(Notice(f"it could not be noted that this file is used: {error.cause}"))

@@ -6,12 +6,12 @@ import contextlib
 import dataclasses
 import os
 import pathlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Final, Protocol
 
 from clawchat.net.control import SUPPORTED, Channel, ControlServer, call
 from clawchat.net.files import private_directory
-from clawchat.net.user_events import PingLost, Pong, Status
+from clawchat.net.user_events import Notice, PingLost, Pong, Status
 from clawchat.values.errors import PersonalError
 
 PREFIX: Final = "client-"
@@ -29,8 +29,10 @@ class Controlled(Protocol):
 
 
 @contextlib.asynccontextmanager
-async def control_socket(runtime: pathlib.Path, client: Controlled) -> AsyncIterator[None]:
-    """Let ``clawchat status`` and ``clawchat ping`` ask this process while the context lasts."""
+async def control_socket(
+    runtime: pathlib.Path, client: Controlled, emit: Callable[[Notice], None]
+) -> AsyncIterator[None]:
+    """Let ``clawchat status`` and ``clawchat ping`` ask this process while the context lasts, if that can be."""
     if not SUPPORTED:
         yield
         return
@@ -42,9 +44,12 @@ async def control_socket(runtime: pathlib.Path, client: Controlled) -> AsyncIter
         timeout = request.get("timeout", 5.0)
         return dataclasses.asdict(await client.ping(float(timeout) if isinstance(timeout, (int, float)) else 5.0))
 
-    private_directory(runtime)
     server = ControlServer(runtime / f"{PREFIX}{os.getpid()}{SUFFIX}", {"status": status, "ping": ping})
-    await server.start()
+    try:
+        private_directory(runtime)
+        await server.start()
+    except PersonalError as error:
+        emit(Notice(f"`clawchat status` will not see this client: {error.cause}"))
     try:
         yield
     finally:

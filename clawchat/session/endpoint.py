@@ -35,7 +35,7 @@ from clawchat.values.limits import (
     MIN_PACKET,
 )
 from clawchat.values.timers import NEVER
-from clawchat.wire.packet import CID_BYTES, BatchOpener, BatchSealer, Run, batchable
+from clawchat.wire.packet import BATCH_SIZES, CID_BYTES, BatchOpener, BatchSealer, Run
 
 TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
@@ -194,10 +194,8 @@ class Endpoint:
             self._receive_one(data, path, now=now)
             return
         at = 0
-        if MIN_PACKET <= size <= MAX_DATAGRAM and batchable(size):
-            opener = self._openers.get(size)
-            if opener is None:
-                opener = self._openers[size] = BatchOpener(size)
+        if size in BATCH_SIZES:
+            opener = self._openers.get(size) or self._openers.setdefault(size, BatchOpener(size))
             step = opener.capacity * size
             while total - at >= size:
                 length = min(step, (total - at) // size * size)

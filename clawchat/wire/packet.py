@@ -27,10 +27,14 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clawchat.crypto.header import SPARE_BYTES, HeaderCipher, HeaderMask
 from clawchat.values.errors import BadDatagram
-from clawchat.values.limits import BLOCK, MAX_BATCH_BYTES, MAX_SEGMENTS, OVERHEAD
+from clawchat.values.limits import BASE_DATAGRAM, BLOCK, MAX_BATCH_BYTES, MAX_SEGMENTS, MTU_PROBES, OVERHEAD
 from clawchat.wire.frames import STREAM_HEADER, stream_word
 
 CID_BYTES: Final = 8
+BATCH_SIZES: Final = frozenset((BASE_DATAGRAM, *MTU_PROBES))
+"""Datagram sizes that senders fill batches with. Others are opened one by one, so that strangers' sizes cost no
+buffers; all are multiples of eight."""
+
 _WORD: Final = 8
 _ALL: Final = slice(None)
 _NONCE_ZEROS: Final = bytes(4)
@@ -259,8 +263,3 @@ def _run_words(cid: bytes, number: int, count: int) -> memoryview:
     view[0::2] = _words([int.from_bytes(cid, "big")] * count)
     view[1::2] = _words(range(number, number + count))
     return view
-
-
-def batchable(size: int) -> bool:
-    """Tell whether packets of a size can be opened as a batch."""
-    return size % _WORD == 0 and size >= OVERHEAD + STREAM_HEADER + _WORD
