@@ -102,11 +102,6 @@ class Node:
         self.flush()
         return handle
 
-    @property
-    def waiting_bytes(self) -> int:
-        """Return how much waits for sockets that are full."""
-        return self._backlog.bytes
-
     def attach(self, session: int, listener: Callable[[Event], None]) -> None:
         """Tell a session's events to ``listener``, before ``on_event``."""
         self._listeners[session] = listener

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 import socket
-from collections.abc import Callable
 from typing import Final
 
 from clawchat.net.socket_errors import System, error_name
@@ -62,8 +61,8 @@ def bind_error(address: Address, name: str, words: str) -> PersonalError:
     return PersonalError(code, f"can't open UDP port {address}: {words}")
 
 
-def _random_ports(choose: Callable[[int], int] = secrets.randbelow) -> list[int]:
-    return [RANDOM_PORTS[choose(len(RANDOM_PORTS))] for _ in range(RANDOM_TRIES)]
+def _random_ports() -> list[int]:
+    return [secrets.choice(RANDOM_PORTS) for _ in range(RANDOM_TRIES)]
 
 
 def _make_socket(address: Address) -> socket.socket:

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -132,6 +133,38 @@ def test_thousands_of_lines_arrive(home: Home, server: Server) -> None:
     result = home.run("connect", server.invite(), "--json", "--name", "ann", stdin=lines)
     assert result.code == 0, result.err
     assert result.events[-1]["accepted"] == 2000
+
+
+def test_places_that_can_not_be_written_do_not_end_a_session(home: Home, server: Server) -> None:
+    for name in ("run", "state"):
+        home.path.mkdir(exist_ok=True)
+        home.path.joinpath(name).write_text("in the way")
+    result = home.run("connect", server.invite(), "--json", stdin="hi\n")
+    assert result.code == 0, result.err
+    assert result.events[-1]["accepted"] == 1
+    told = " ".join(record["text"] for record in result.named("notice"))
+    assert "is used" in told
+    assert "clawchat status" in told
+
+
+def test_names_and_rooms_come_from_flags_before_the_environment(home: Home, server: Server) -> None:
+    home.more |= {"CLAWCHAT_CLIENT_NAME": "eva", "CLAWCHAT_CLIENT_ROOM": "attic"}
+    result = home.run("connect", server.invite(), "--json", "--room", "kitchen", stdin="hi\n")
+    assert result.named("welcomed")[0]["name"] == "eva"
+    assert result.named("said")[0]["room"] == "kitchen"
+
+
+def test_an_address_and_a_port_of_ones_own(home: Home, server: Server) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    result = home.run("connect", "--file", server.invite(), "--ip", "127.0.0.1", "--port", port, stdin="hi\n")
+    assert result.code == 0, result.err
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as busy:
+        busy.bind(("127.0.0.1", port))
+        result = home.run("connect", server.invite(), "--ip", "127.0.0.1", "--port", port, stdin="hi\n")
+    assert result.code == 3
+    assert "CC-PORT-BUSY" in result.err
 
 
 # --- coming back -----------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ def texts() -> Iterator[Path]:
     yield from (path for path in CHECKOUT.iterdir() if path.is_file() and path.suffix in TEXTS)
     for tree in TREES:
         for path in sorted((CHECKOUT / tree).rglob("*")):
-            if path.is_file() and path.suffix in TEXTS and "__pycache__" not in path.parts:
+            # Tools keep caches in hidden folders.
+            inside = path.relative_to(CHECKOUT / tree).parts
+            if path.is_file() and path.suffix in TEXTS and not any(part.startswith((".", "__py")) for part in inside):
                 yield path
 
 

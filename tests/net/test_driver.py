@@ -234,12 +234,10 @@ def test_timers_live_while_an_endpoint_always_has_more_to_send() -> None:
         a.core.transmits = more  # type: ignore[method-assign]
         a.core.endless = True
         a.node.flush()
-        beats = 0
-        for _ in range(5):
-            await asyncio.sleep(0.001)
-            beats += 1
+        async with asyncio.timeout(5):
+            for _ in range(5):
+                await asyncio.sleep(0.001)
         await until(lambda: b.core.received)
-        assert beats == 5
         a.core.endless = False
         del a.core.transmits
 
