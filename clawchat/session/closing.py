@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from clawchat.values.limits import CLOSE_LINGER_PTOS
+from clawchat.values.limits import CLOSE_LINGER_PTOS, MAX_CLOSE_WAIT
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Close, encode
 
@@ -27,7 +27,7 @@ class Closing:
     def begin(self, code: int, reason: str, *, probe_timeout: float, now: float) -> None:
         """Start to close; ``probe_timeout`` in seconds is the time between two CLOSEs."""
         self._frame = encode(Close(code, reason))
-        self._wait = probe_timeout
+        self._wait = min(probe_timeout, MAX_CLOSE_WAIT)
         self._left = CLOSE_LINGER_PTOS
         self.due = True
         self.deadline = now + self._wait

@@ -205,7 +205,9 @@ class Session:
             if at_once or self._flushed():
                 self._begin_closing(Trigger.FLUSHED, now=now)
         elif self.state is State.HALF_OPEN:
-            self._end(LocallyClosed("closed before it was confirmed"), Trigger.CLOSE_ASKED)
+            # the peer may have confirmed meanwhile, and should not wait for an answer in vain
+            self._close = (code, reason)
+            self._begin_closing(Trigger.CLOSE_ASKED, now=now)
         self._table.wake(self)
 
     def stats(self, *, now: float) -> SessionStats:
@@ -272,11 +274,13 @@ class Session:
         self._table.emit(SessionOpened(identity.id, identity.role, identity.slot_id, identity.words, path))
 
     def _begin_closing(self, trigger: Trigger, *, now: float) -> None:
+        untold = self.state in _TALKING
         self.state = advance(self.state, trigger)
         code, reason = self._close
         self._timers.clear_all()
         self._closing.begin(code, reason, probe_timeout=self._machines.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
-        self._table.emit(SessionEnded(self.id, LocallyClosed(reason or "this end closed the session")))
+        if untold:
+            self._table.emit(SessionEnded(self.id, LocallyClosed(reason or "this end closed the session")))
 
     def _end(self, error: SessionClosed, trigger: Trigger) -> None:
         untold = self.state in _TALKING

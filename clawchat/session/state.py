@@ -34,7 +34,7 @@ class Trigger(Enum):
 TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
     State.HALF_OPEN: {
         Trigger.CONFIRMED: State.OPEN,
-        Trigger.CLOSE_ASKED: State.CLOSED,
+        Trigger.CLOSE_ASKED: State.CLOSING,
         Trigger.TIMED_OUT: State.CLOSED,
     },
     State.OPEN: {

@@ -139,6 +139,9 @@ MAX_EVENTS: Final = 65_536
 ANTI_AMPLIFICATION: Final = 3
 """How many times the bytes received from an unproven address may be sent to it (RFC 9000 section 8.1)."""
 
+PATH_PATIENCE: Final = 0.6
+"""An initiator leaves its path only after this much silence on it, so that two ends never chase each other."""
+
 CHALLENGE_TRIES: Final = 3
 """How often a path challenge is repeated before the path is forgotten."""
 
@@ -156,6 +159,9 @@ MTU_RAISE_INTERVAL: Final = 600.0
 
 BLACK_HOLE_PAUSE: Final = 30.0
 """How long the base size is kept after larger datagrams seemed to vanish; an outage looks the same."""
+
+MAX_CLOSE_WAIT: Final = 0.4
+"""The longest wait between two CLOSEs: a program that is told to stop is gone in less than two seconds."""
 
 FLUSH_TIMEOUT: Final = 10.0
 """How long a closing session waits until everything written is acknowledged."""

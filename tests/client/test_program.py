@@ -250,7 +250,7 @@ def test_a_running_client_is_asked_for_its_status_and_pings(home: Home, server: 
 
 def test_the_key_log_opens_everything_and_warns_loudly(home: Home, server: Server, tmp_path: pathlib.Path) -> None:
     file = tmp_path / "keys"
-    result = home.run("connect", server.invite(), "--keylog", file, stdin="hi\n")
+    result = home.run("connect", server.invite(), "--room", "keys", "--keylog", file, stdin="hi\n")
     assert result.code == 0
     assert "WARNING" in result.err
     assert file.stat().st_mode & 0o777 == 0o600

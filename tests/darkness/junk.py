@@ -60,13 +60,12 @@ class Junk:
 
     def rounds(self) -> Iterator[bytes]:
         kinds = {"random": self._random(), "mutated": self._mutated(), "replayed": self._replayed()}
-        scans = [(name, payload) for name, payload in PAYLOADS.items()]
         while True:
             for name, source in kinds.items():
                 self.counts[name] += ROUND
                 for _ in range(ROUND):
                     yield next(source)
-            for _, payload in scans:
+            for payload in PAYLOADS.values():
                 # As scanners send it, and filled up to lengths that are looked at.
                 for size in (0, 48, 256, 1200):
                     self.counts["scanner"] += 1
@@ -102,5 +101,4 @@ class Junk:
                 case 2:
                     yield datagram + self._bytes(1 + chance.randrange(MAX_DATAGRAM))
                 case _:
-                    spliced = datagram[:at] + other[at:]
-                    yield spliced if spliced not in real else datagram[:at]
+                    yield datagram[:at] + other[at:]

@@ -22,8 +22,7 @@ def size_of(pair: Pair) -> int:
 @pytest.mark.parametrize("mtu", [BASE_DATAGRAM, 1279, *MTU_PROBES])
 def test_probing_ends_at_what_the_link_carries(mtu: int) -> None:
     pair = Pair(link=Link(mtu=mtu)).handshake()
-    stream = pair.client.open(content("mtu", 100_000), fin=True)
-    pair.drive(until=lambda: pair.server.ended(stream), limit=10)
+    pair.server.open(b"something to measure the path with")
     pair.drive(60)
     expected = max((size for size in MTU_PROBES if size <= mtu), default=BASE_DATAGRAM)
     assert size_of(pair) == expected
@@ -107,7 +106,7 @@ def test_a_message_that_no_longer_fits_is_dropped_and_nothing_else_with_it() -> 
     pair.drive(5)
     pair.outage()
     pair.client.open(bytes(2_000_000))
-    pair.drive(0.5)
+    pair.drive(0.01)
     for size in (1400, 20, 1400, 30):
         pair.client.session.send_datagram(bytes(size))
     pair.drive(5)
