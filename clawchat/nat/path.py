@@ -27,6 +27,9 @@ class PathMachine:
     The peer's address changes under us when its NAT rebinds or it roams. A packet from elsewhere moves
     nothing by itself: only when it is authentic and the newest is its source challenged, at most three times
     the bytes it sent go there, and only its answer moves the session.
+
+    With ``patience`` seconds nothing is challenged before the path in use was silent for so long. One of the
+    two ends must have patience: where two paths work, each would follow the other to the one it just left.
     """
 
     __slots__ = (
@@ -34,6 +37,7 @@ class PathMachine:
         "_budget",
         "_candidate",
         "_due",
+        "_patience",
         "_random",
         "_token",
         "_tries",
@@ -42,10 +46,11 @@ class PathMachine:
         "waiting",
     )
 
-    def __init__(self, path: Path, random: Callable[[int], bytes]) -> None:
+    def __init__(self, path: Path, random: Callable[[int], bytes], *, patience: float = 0.0) -> None:
         self.current = path
         self.deadline = NEVER
         self.waiting = False  # whether there is a frame to take
+        self._patience = patience
         self._random = random
         self._candidate: Path | None = None
         self._token = b""
@@ -54,7 +59,7 @@ class PathMachine:
         self._due = False
         self._answers: list[PathFrame] = []
 
-    def on_newest(self, path: Path, size: int) -> None:
+    def on_newest(self, path: Path, size: int, *, now: float) -> None:
         """Note the path that ``size`` bytes of authentic packets, the newest so far, came by."""
         if path == self.current:
             if self._candidate is not None:
@@ -67,7 +72,11 @@ class PathMachine:
         self._token = self._random(CHALLENGE_BYTES)
         self._budget = size * ANTI_AMPLIFICATION
         self._tries = CHALLENGE_TRIES
-        self._due = self.waiting = True
+        if self._patience:
+            self._due = False
+            self.deadline = now + self._patience
+        else:
+            self._due = self.waiting = True
 
     def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
         """Answer a challenge on the path it came by, with the address it came from."""

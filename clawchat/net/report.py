@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import sys
+import traceback
 from typing import TextIO
 
 from rich.console import Console
@@ -14,6 +16,8 @@ from clawchat.values.catalog import CATALOG, Entry, ExitCode
 from clawchat.values.errors import PersonalError, SessionClosed, UsageError
 
 UNEXPECTED = "CC-UNEXPECTED"
+# With this set, an error that is a bug is told with where it happened.
+DEBUG_VARIABLE = "CLAWCHAT_DEBUG"
 _NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
 
 
@@ -63,6 +67,8 @@ def report(error: BaseException, *, program: str = "clawchat", stream: TextIO | 
     if told.code != "CC-INTERRUPTED":
         console.print(Text.assemble(("  next: ", "bold"), action(told)), soft_wrap=True)
         console.print(Text(f"  more: {program} explain {told.code}", "dim"), soft_wrap=True)
+    if told.code == UNEXPECTED and os.environ.get(DEBUG_VARIABLE):
+        traceback.print_exception(error, file=console.file)
     return exit_code(told)
 
 

@@ -14,6 +14,7 @@ from clawchat.values.errors import BadDatagram, ProtocolViolation
 from clawchat.values.events import DatagramReceived, Event
 from clawchat.wire.decoding import decode
 from clawchat.wire.frames import (
+    PROBING,
     Ack,
     Candidates,
     Close,
@@ -85,7 +86,7 @@ class Inbound:
         if not replay.check(number):
             raise BadDatagram("replay")
         body = unseal(aead, header, packet)
-        newest = number > replay.top
+        newest = number > replay.top and body[0] not in PROBING
         replay.mark(number)
         self._arrived(len(packet), 1, path, newest=newest, now=now)
         self._take_body(body, number, path, now=now)
@@ -119,7 +120,7 @@ class Inbound:
         machines.live.heard_at = now
         self._owner.on_arrived(path, now=now)
         if newest:
-            machines.paths.on_newest(path, size)
+            machines.paths.on_newest(path, size, now=now)
 
     def _take_body(self, body: bytes, number: int, path: Path, *, now: float) -> None:
         owner = self._owner

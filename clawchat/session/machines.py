@@ -18,7 +18,7 @@ from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
 from clawchat.values.events import Event, PathChanged, PingAnswered, Role
-from clawchat.values.limits import ACK_DELAY_UNIT, BASE_DATAGRAM, MAX_DATAGRAM, MAX_DATAGRAM_IPV6
+from clawchat.values.limits import ACK_DELAY_UNIT, BASE_DATAGRAM, MAX_DATAGRAM, MAX_DATAGRAM_IPV6, PATH_PATIENCE
 from clawchat.wire.frames import Ack
 from clawchat.wire.packet import BatchSealer
 
@@ -63,7 +63,8 @@ class Machines:
         self._world = world
         self.streams = streams
         self.acks = AckMachine()
-        self.paths = PathMachine(path, world.random)
+        patience = PATH_PATIENCE if role is Role.INITIATOR else 0.0
+        self.paths = PathMachine(path, world.random, patience=patience)
         self.mtu = MtuProber(_max_datagram(path))
         self.live = Liveness(role, world.random, now=now)
         estimator = RttEstimator()
@@ -117,7 +118,7 @@ class Machines:
                 case PingSent(question, sent_at) if not question.answered:
                     question.answered = True
                     self._world.emit(PingAnswered(self._session, question.token, now - sent_at))
-                case ProbeSent(size):
+                case ProbeSent(size, path) if path == self.paths.current:
                     self.mtu.on_acked(size, now=now)
                     self.recovery.congestion.max_datagram = self.mtu.size
 

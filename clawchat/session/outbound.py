@@ -79,9 +79,10 @@ class PingSent(NamedTuple):
 
 
 class ProbeSent(NamedTuple):
-    """A packet was an MTU probe of ``size`` bytes."""
+    """A packet was an MTU probe of ``size`` bytes along ``path``."""
 
     size: int
+    path: Path
 
 
 class Outbound:
@@ -251,10 +252,12 @@ class Outbound:
             parts.append(frame)
             records.append(ControlSent(frame))
             room -= len(frame)
-        while self._datagrams and len(self._datagrams[0]) + DATAGRAM_HEADER <= room:
-            frame = encode(Datagram(self._datagrams.pop(0)))
-            parts.append(frame)
-            room -= len(frame)
+        while self._datagrams and min(len(self._datagrams[0]), self.max_datagram()) + DATAGRAM_HEADER <= room:
+            data = self._datagrams.pop(0)
+            if len(data) <= self.max_datagram():  # else the path has become too narrow for it meanwhile
+                frame = encode(Datagram(data))
+                parts.append(frame)
+                room -= len(frame)
         while room >= MIN_STREAM_ROOM and self._streams.ready:
             run = self._streams.next_run(room - STREAM_HEADER)
             if run is None:
@@ -301,7 +304,7 @@ class Outbound:
         size = self.mtu.candidate
         self.mtu.on_sent(timeout=3 * self.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
         body = [PING_FRAME, bytes(size - OVERHEAD - len(PING_FRAME))]
-        self._send_body(out, self._paths.current, body, (ProbeSent(size),), now=now, probe=True)
+        self._send_body(out, self._paths.current, body, (ProbeSent(size, self._paths.current),), now=now, probe=True)
 
     def seal_close(self, frame: bytes, path: Path) -> Transmit:
         """Seal a CLOSE, which is not remembered: it is repeated by its own rule."""

@@ -104,7 +104,7 @@ _ENTRIES: Final[dict[str, Entry]] = {
         ExitCode.SETUP,
         "The first client that joins burns the file: the server erases the secret in it. If it wasn't you who "
         "joined, somebody else had your file: compare the safety words with the operator, and have the session "
-        "ended and everything replaced with `clawchat-server compromised`.",
+        "ended: `clawchat-server sessions --disconnect NUMBER`, then `clawchat-server bootstrap --new`.",
     ),
     "CC-PASSPHRASE": Entry(
         "Wrong passphrase or key",
@@ -199,7 +199,7 @@ _ENTRIES: Final[dict[str, Entry]] = {
     "CC-NETWORK": Entry(
         "No network",
         "This machine can't send to the network at all.",
-        "Connect to a network, then run `clawchat doctor`.",
+        "Connect to a network and run the command again.",
         ExitCode.OTHER,
         "The operating system refused to send: no route, no interface, or a firewall on this machine. A network "
         "that comes back while the program runs is picked up by itself.",
@@ -207,12 +207,12 @@ _ENTRIES: Final[dict[str, Entry]] = {
     "CC-SERVER-SILENT": Entry(
         "Server silent",
         "No answer came from the server in time.",
-        "Run `clawchat doctor FILE`; ask the operator whether the server is up and the file still current.",
+        "Ask the operator whether the server is up and the file still current; ask for a new file if in doubt.",
         ExitCode.SERVER_SILENT,
         "A dark server answers nobody but the holder of a live credential, so it can't say why it is silent. The "
         "reasons, most likely first: the security file has expired or was replaced; somebody else joined with "
         "it; the server is down or its address has changed; a firewall between drops UDP; both sides are behind "
-        "NATs that can't be punched and no relay is set. `clawchat doctor` finds out what can be seen from here.",
+        "NATs that can't be punched. What can be seen from this side stands in the message itself.",
     ),
     "CC-PEER-CLOSED": Entry(
         "Closed by the other end",
@@ -239,11 +239,10 @@ _ENTRIES: Final[dict[str, Entry]] = {
     "CC-NO-PATH": Entry(
         "No path to the other end",
         "No way between the two networks was found.",
-        "Run `clawchat netcheck` on both ends; set a relay under `networking.relays` if both NATs are hard.",
+        "Try from another network, or have a UDP port mapped to the server and set `networking.public_address`.",
         ExitCode.NO_DIRECT_PATH,
-        "Two NATs that give every destination another port, and filter by port, can't always be punched. A relay "
-        "carries the same sealed datagrams and can't read them. With `--path direct` no relay is used, and this "
-        "error is the honest answer.",
+        "Two NATs that give every destination another port, and filter by port, can't always be punched. It is "
+        "enough that one of the two ends has a port mapped to it, or is in a network with a simpler NAT.",
     ),
     "CC-COMPROMISED": Entry(
         "All keys destroyed",
@@ -296,14 +295,14 @@ _ENTRIES: Final[dict[str, Entry]] = {
     "CC-INTERRUPTED": Entry(
         "Interrupted",
         "The program was stopped by Ctrl-C or a signal.",
-        "Run the command again; transfers go on where they stopped.",
+        "Run the command again.",
         ExitCode.INTERRUPTED,
         "An interrupted program closes its sessions and removes what it must not leave behind.",
     ),
     "CC-UNEXPECTED": Entry(
         "Unexpected error",
         "The program met a situation it was not made for. This is a bug.",
-        "Run it again with `--log-level debug` and report what it prints; secrets are hidden in it.",
+        "Run it again with CLAWCHAT_DEBUG=1 in the environment, and report what it prints; secrets are not in it.",
         ExitCode.OTHER,
         "Please report what you did, what you expected and what the program printed.",
     ),

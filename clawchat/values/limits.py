@@ -24,8 +24,8 @@ OVERHEAD: Final = BLOCK + TAG
 MIN_PACKET: Final = 48
 """The shortest packet: header block, one padded block of frames, tag."""
 
-MAX_DATAGRAM_IPV6: Final = 1448
-"""The largest datagram over IPv6, whose header is 20 bytes longer; a multiple of eight."""
+MAX_DATAGRAM_IPV6: Final = 1440
+"""The largest datagram over IPv6, whose header is 20 bytes longer; a multiple of 16, as padded packets are."""
 
 MIN_HELLO: Final = 256
 """The shortest HELLO, so that a WELCOME always fits in the length of its HELLO."""
@@ -145,8 +145,8 @@ PATH_PATIENCE: Final = 0.6
 CHALLENGE_TRIES: Final = 3
 """How often a path challenge is repeated before the path is forgotten."""
 
-MTU_PROBES: Final = (1280, 1360, 1408, 1440, 1448, 1472)
-"""Datagram sizes tried above the base: tunnels, PPPoE, IPv6 and IPv4 on Ethernet (multiples of eight)."""
+MTU_PROBES: Final = (1280, 1360, 1408, 1440, 1472)
+"""Datagram sizes tried above the base: tunnels, PPPoE, IPv6 and IPv4 on Ethernet (multiples of 16)."""
 
 MTU_PROBE_TRIES: Final = 3
 """How often a size is tried before it is taken not to fit (RFC 8899 section 5.1.2, MAX_PROBES)."""

@@ -70,6 +70,8 @@ class CloseCode(IntEnum):
 FIN: Final = 1
 STREAM_HEADER: Final = 16
 CHALLENGE_BYTES: Final = 8
+PROBING: Final = frozenset({FrameType.PATH_CHALLENGE, FrameType.PATH_RESPONSE})
+"""A packet that begins with one of these tests a path; its sender need not use it (RFC 9000 section 9.1)."""
 MAX_REASON: Final = 256
 
 ACK = struct.Struct(">BBHIQ")

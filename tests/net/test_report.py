@@ -80,6 +80,21 @@ def test_every_error_has_a_code_and_an_exit_code(error: BaseException, code: str
     assert report(error, stream=io.StringIO()) == number
 
 
+def test_only_who_asks_for_it_sees_where_a_bug_happened(monkeypatch: pytest.MonkeyPatch) -> None:
+    def bug() -> str:
+        try:
+            _ = 1 // 0
+        except ZeroDivisionError as error:
+            return told(error)
+        return ""
+
+    assert "Traceback" not in bug()
+    assert "CLAWCHAT_DEBUG=1" in bug()
+    monkeypatch.setenv("CLAWCHAT_DEBUG", "1")
+    assert "Traceback" in bug()
+    assert "test_report.py" in bug()
+
+
 def test_an_interruption_needs_no_advice() -> None:
     assert told(KeyboardInterrupt()) == "clawchat: CC-INTERRUPTED: the program was interrupted\n"
 
