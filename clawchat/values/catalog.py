@@ -183,7 +183,7 @@ _ENTRIES: Final[dict[str, Entry]] = {
     "CC-NOT-RUNNING": Entry(
         "Not running",
         "No running program answers at the control socket.",
-        "Start it (`clawchat-server run`), or check with `clawchat paths` that both use one directory.",
+        "Start it (`clawchat-server run`), and name the same --directory in both commands.",
         ExitCode.OTHER,
         "Commands such as `status` talk to the running program through a unix socket in its state directory. If "
         "it runs as another user or in a container, run the command there.",

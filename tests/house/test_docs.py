@@ -122,6 +122,15 @@ def _headings(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def test_every_reason_for_a_drop_is_explained() -> None:
+    code = "\n".join(path.read_text(encoding="utf-8") for path in (CHECKOUT / "clawchat").rglob("*.py"))
+    told = set(re.findall(r'BadDatagram\("(\w+)"\)|drops\["(\w+)"\]', code))
+    dissecting = set(re.findall(r'BadDatagram\("(\w+)"\)', (CHECKOUT / "clawchat/wire/dissect.py").read_text("utf-8")))
+    text = (CHECKOUT / "docs/OPERATIONS.md").read_text(encoding="utf-8")
+    reasons = {one or other for one, other in told} - (dissecting - {"length", "noise"})
+    assert [reason for reason in sorted(reasons) if f"`{reason}`" not in text] == []
+
+
 def test_a_split_field_is_drawn_as_one() -> None:
     drawn = diagrams.boxes((diagrams.Field("head", 16), diagrams.Field("rest")))
     assert drawn.splitlines()[1:] == [
