@@ -54,6 +54,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             told = personal(server.with_way_back(error))
             screen.show(link.closed(told.code, told.cause))
             raise told from error
+        server.tell_way_back()
         await link.close()
         screen.show(link.closed("CC-SESSION-CLOSED", ""))
         return code

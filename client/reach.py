@@ -50,6 +50,11 @@ class Reached:
             return PersonalError(error.code, str(error), f"Connect again: `clawchat connect {self.server}`.")
         return error
 
+    def tell_way_back(self) -> None:
+        """Say how to connect again without a new file, if that can be done."""
+        if self.server in self._known.names():
+            self._emit(Notice(f"to come back: `clawchat connect {self.server}`"))
+
     def stop(self) -> None:
         """Take nothing more."""
         self._task.cancel()

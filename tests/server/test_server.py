@@ -113,6 +113,7 @@ class TestChat:
             ann = await Client.join(server.credential(), "ann")
             await ann.hears(lambda told: isinstance(told, Joined))
             bob = await Client.join(server.credential("bob"), "bob")
+            await bob.hears(lambda told: isinstance(told, Joined))
             said = await ann.says("hi bob")
             assert (await bob.hears_text()).text == "hi bob"
             receipt = await ann.hears(lambda told: isinstance(told, Delivered))
