@@ -194,8 +194,10 @@ class Endpoint:
             self._receive_one(data, path, now=now)
             return
         at = 0
-        if size in BATCH_SIZES:
-            opener = self._openers.get(size) or self._openers.setdefault(size, BatchOpener(size))
+        opener = self._openers.get(size)
+        if opener is None and size in BATCH_SIZES and self._header.unmask(data[:BLOCK])[:CID_BYTES] in self._by_cid:
+            opener = self._openers[size] = BatchOpener(size)
+        if opener is not None:
             step = opener.capacity * size
             while total - at >= size:
                 length = min(step, (total - at) // size * size)

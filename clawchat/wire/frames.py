@@ -89,6 +89,7 @@ CANDIDATES = struct.Struct(">BIB")
 DATAGRAM_HEADER: Final = DATAGRAM.size
 PING_FRAME: Final = bytes((FrameType.PING,))
 _ZEROS: Final = bytes(MAX_DATAGRAM)
+_MAX_GAP: Final = 0xFFFF_FFFF
 
 
 class Padding(NamedTuple):
@@ -206,16 +207,22 @@ Frame = (
 
 
 def encode_ack(ranges: Sequence[tuple[int, int]], delay: int) -> bytes:
-    """Encode an ACK of inclusive ranges, the highest first; ``delay`` in ACK_DELAY_UNIT."""
+    """Encode an ACK of inclusive ranges, the highest first; ``delay`` in ACK_DELAY_UNIT.
+
+    Ranges below a gap of more than 32 bits, which no honest sender leaves, are left out.
+    """
     low, largest = ranges[0]
-    head = ACK.pack(FrameType.ACK, len(ranges) - 1, min(delay, 0xFFFF), largest - low, largest)
+    first = largest - low
     if len(ranges) == 1:
-        return head
-    parts = [head]
+        return ACK.pack(FrameType.ACK, 0, min(delay, 0xFFFF), first, largest)
+    rest: list[bytes] = []
     for start, stop in ranges[1:]:
-        parts.append(ACK_RANGE.pack(low - stop - 1, stop - start + 1))
+        gap = low - stop - 1
+        if gap > _MAX_GAP:
+            break
+        rest.append(ACK_RANGE.pack(gap, stop - start + 1))
         low = start
-    return b"".join(parts)
+    return ACK.pack(FrameType.ACK, len(rest), min(delay, 0xFFFF), first, largest) + b"".join(rest)
 
 
 def stream_header(stream: int, offset: int, length: int, *, fin: bool) -> bytes:

@@ -18,13 +18,11 @@ BATCH_BYTES: Final = 60_000
 
 
 class Overheard(NamedTuple):
-    """Real datagrams to the server: HELLOs, none of which may be new to it, and packets of a session that goes on."""
+    """Real datagrams to the server, HELLOs and packets of a session that goes on: what it read, and what got lost."""
 
-    hellos: Sequence[bytes]
-    packets: Sequence[bytes]
-
-    def all(self) -> list[bytes]:
-        return [*self.hellos, *self.packets]
+    seen: Sequence[bytes]
+    lost: Sequence[bytes]
+    """As they are, these would be new to the server."""
 
 
 def flips(datagram: bytes) -> Iterator[bytes]:
@@ -81,15 +79,14 @@ class Junk:
                 yield self._bytes(size)
 
     def _replayed(self) -> Iterator[bytes]:
-        real = self._overheard.all()
         while True:
-            yield self._chance.choice(real)
+            yield self._chance.choice(self._overheard.seen)
 
     def _mutated(self) -> Iterator[bytes]:
         """Yield real datagrams with bytes changed, cut off, added, or with another one's end."""
-        chance, real = self._chance, self._overheard.all()
+        chance, (seen, lost) = self._chance, self._overheard
         while True:
-            datagram, other = chance.choice(real), chance.choice(real)
+            datagram, other = chance.choice(chance.choice((seen, lost))), chance.choice(seen)
             at = chance.randrange(1, len(datagram))
             match chance.randrange(4):
                 case 0:

@@ -17,8 +17,8 @@ from clawchat.values.address import Address
 HUSH: Final = 0.3
 """How long strangers listen after the server has read everything; an answer leaves in the turn that read it."""
 
-MAX_QUEUED: Final = 512 << 10
-"""Kernel memory in the server's queue, bytes, above which strangers wait; the rest of its buffer is never used."""
+MAX_QUEUED: Final = 48 << 10
+"""Kernel memory in the server's queue, bytes, above which strangers wait, so that not even a small buffer overflows."""
 
 LOOK_EVERY: Final = 64
 """Datagrams between two looks at that queue."""
@@ -99,6 +99,7 @@ class Strangers:
 
     def send_together(self, datagrams: list[bytes]) -> None:
         """Let the next stranger send datagrams of one size so that they arrive as one batch."""
+        self.wait(MAX_QUEUED)
         size = len(datagrams[0])
         control = [(SOL_UDP, UDP_SEGMENT, struct.pack("=H", size))]
         next(self._turn).sendmsg([b"".join(datagrams)], control, 0, self._target)

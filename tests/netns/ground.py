@@ -21,6 +21,9 @@ CHECKOUT: Final = Path(__file__).resolve().parents[2]
 PORT: Final = 4433
 """The server's; the namespace is ours alone."""
 
+NOBODY: Final = "02:00:00:00:00:99"
+"""A hardware address that no device has."""
+
 PATIENCE: Final = 60.0
 """A program that takes longer to answer hangs; a busy machine is slow, but not that slow."""
 
@@ -122,6 +125,12 @@ class Ground:
         extra = ["nodad"] if ":" in new else []
         namespace.ip("address", "add", f"{new}/{length}", "dev", device, *extra)
         self.lead_everywhere(self.client)
+
+    def divert(self, *, back: bool = False) -> None:
+        """Lead what both ends send to nobody, and neither is told."""
+        for end, peer in ((self.server, self.family.client), (self.client, self.family.server)):
+            neighbour = ("del", peer) if back else ("replace", peer, "lladdr", NOBODY, "nud", "permanent")
+            end.namespace.ip("neighbour", *neighbour, "dev", end.device)
 
     def start_server(self, *flags: str) -> Actor:
         return self.start(self.server, "ends", "server", self.family.server, str(PORT), *flags)

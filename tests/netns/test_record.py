@@ -6,7 +6,6 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
-from pathlib import Path
 
 import pytest
 
@@ -125,10 +124,3 @@ def refused(dissector: Dissector, payload: bytes, bit: int) -> None:
     flipped[bit // 8] ^= 1 << bit % 8
     with pytest.raises(BadDatagram):
         dissector.dissect(bytes(flipped))
-
-
-def test_the_recorder_reads_only_udp(tmp_path: Path) -> None:
-    assert recorder.udp_payload(bytes(60)) is None
-    empty = tmp_path / "tape"
-    empty.write_bytes(b"")
-    assert recorder.load(empty) == []

@@ -108,7 +108,7 @@ def test_two_ends_never_chase_each_other_between_two_paths(delay: float, *, busy
     diverted = next_datagram(pair)
     streams = [end.open(content(end.name, 2_000_000), fin=True) for end in pair.ends] if busy else []
     pair.inject(pair.server, diverted, pair.client.address, port=1)
-    pair.drive(2)
+    pair.drive(8)
     begun = len(pair.datagrams)
     moves = sum(len(end.told(PathChanged)) for end in pair.ends)
     pair.drive()
@@ -190,6 +190,23 @@ def test_an_answer_to_a_forgotten_challenge_moves_nothing() -> None:
     pair.drive()
     assert pair.server.session.path.remote == home
     assert {event.token for event in pair.client.told(PingAnswered)} == {1, 2}
+
+
+def test_what_another_path_carried_says_nothing_about_this_one() -> None:
+    """The answer to an MTU probe comes late, when the session has moved on."""
+    pair = Pair().handshake()
+    pair.drive(1)
+    pair.server.open(b"something to measure the path with")
+    pair.drive(until=lambda: any(len(sent.data) > BASE_DATAGRAM for sent in pair.sent_by(pair.server)))
+    pair.client.link.delay = 1.0
+    pair.drive(0.03)
+    pair.client.link.delay = 0.02
+    pair.client.ports[0] = ELSEWHERE
+    pair.server.link.mtu = BASE_DATAGRAM
+    pair.client.session.ping()
+    pair.drive(2)
+    assert pair.server.session.path.remote == ELSEWHERE
+    assert pair.server.session.stats(now=pair.now).datagram_size == BASE_DATAGRAM
 
 
 def test_a_path_starts_from_the_base_size_again() -> None:
