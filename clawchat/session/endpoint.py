@@ -14,8 +14,9 @@ from typing import Final
 from clawchat.crypto.credential import Credential, Slot
 from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.keylog import KeyLog
+from clawchat.crypto.noise import Secrets
 from clawchat.session.attempts import Attempts
-from clawchat.session.build import build_session
+from clawchat.session.build import Agreement, build_session
 from clawchat.session.config import EndpointConfig
 from clawchat.session.initiator import Attempt
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
@@ -269,27 +270,15 @@ class Endpoint:
             keylog=self._keylog,
             now=now,
         )
-        session = build_session(
-            answer.agreement, answer.secrets, next(self._ids), path, self, rtt=None, keylog=self._keylog, now=now
-        )
-        self._half_open.add(session.id)
+        session_id = next(self._ids)
+        self._half_open.add(session_id)
         self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
-        self._add(session)
+        self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
 
     def _welcomed(self, attempt: Attempt, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         welcomed = attempt.receive(header, datagram, now=now)
         self._attempts.forget(attempt)
-        session = build_session(
-            welcomed.agreement,
-            welcomed.secrets,
-            attempt.id,
-            path,
-            self,
-            rtt=welcomed.rtt,
-            keylog=self._keylog,
-            now=now,
-        )
-        self._add(session)
+        self._add(welcomed.agreement, welcomed.secrets, attempt.id, path, rtt=welcomed.rtt, now=now)
 
     def transmits(self, *, now: float) -> list[Transmit]:
         """Return what may be sent now, a bounded share of it; views are valid until the next call.
@@ -334,7 +323,10 @@ class Endpoint:
         else:
             self._schedule.put(session)
 
-    def _add(self, session: Session) -> None:
+    def _add(  # noqa: PLR0913 - what a handshake yields
+        self, agreement: Agreement, secrets: Secrets, session_id: int, path: Path, *, rtt: float | None, now: float
+    ) -> None:
+        session = build_session(agreement, secrets, session_id, path, self, rtt=rtt, keylog=self._keylog, now=now)
         self._sessions[session.id] = session
         self._by_cid[session.identity.cid] = session
         self._awake[session] = None

@@ -18,24 +18,19 @@ class SendKeys:
     (key, number) pair can't come twice. ``number`` is the next one, the epoch in its upper 16 bits.
     """
 
-    __slots__ = ("_epoch_start", "aead", "cid", "mask", "number")
+    __slots__ = ("_end", "aead", "cid", "mask", "number")
 
     def __init__(self, aead: AESGCM, cid: bytes, mask: HeaderMask) -> None:
         self.aead = aead
         self.cid = cid
         self.mask = mask
         self.number = 0
-        self._epoch_start = 0
-
-    @property
-    def packet_number(self) -> int:
-        """The next packet number, without its epoch."""
-        return self.number & ((1 << PACKET_NUMBER_BITS) - 1)
+        self._end = MAX_EPOCH_PACKETS
 
     @property
     def left(self) -> int:
         """How many packets this epoch's key may still seal."""
-        return MAX_EPOCH_PACKETS - (self.packet_number - self._epoch_start)
+        return self._end - self.number
 
     def take(self, count: int) -> int:
         """Use up ``count`` numbers; return the first."""

@@ -29,6 +29,9 @@ from clawchat.wire.packet import BatchSealer, seal
 MIN_STREAM_ROOM = 64
 """A STREAM frame is not worth starting in less room than this."""
 
+FAREWELL_PACKETS = 1024
+"""Packets of a key that are kept for CLOSE, and for what one turn sends before it is looked again."""
+
 PACING_GRAIN = 0.0005
 """No pacing deadline is nearer than this, seconds: timers are coarser anyway."""
 
@@ -152,6 +155,11 @@ class Outbound:
     def datagrams_wait(self) -> bool:
         """Tell whether there are unreliable messages that were not sent yet."""
         return bool(self._datagrams)
+
+    @property
+    def exhausted(self) -> bool:
+        """Tell whether the key has sealed as many packets as it may, but for those that say goodbye."""
+        return self._keys.left <= FAREWELL_PACKETS
 
     def max_datagram(self) -> int:
         """Return how many bytes one unreliable message may have on this path now."""

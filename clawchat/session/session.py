@@ -293,6 +293,8 @@ class Session:
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Append what may be sent now."""
+        if self.state in _TALKING and self._machines.out.exhausted:
+            self.on_violation(ProtocolViolation(CloseCode.KEY_EXHAUSTED, "the session's key is used up"), now=now)
         if self.state in _TALKING:
             self._timers.set(Timer.PACING, self._machines.out.transmit(out, now=now) or NEVER)
         elif self.state is State.CLOSING and self._closing.due:
@@ -326,7 +328,7 @@ class Session:
 
     def _on_timer(self, timer: Timer, *, now: float) -> None:
         live = self._machines.live
-        match timer:
+        match timer:  # PACING has no row: all it needs is the turn to send that follows every timeout
             case Timer.KEEPALIVE:
                 due = live.keepalive_at(self._machines.out.sent_at)
                 if due <= now:
@@ -346,5 +348,3 @@ class Session:
                 self._end(TimedOut("the handshake was not confirmed"), Trigger.TIMED_OUT)
             case Timer.HANDSHAKE if self.state is State.FLUSHING:
                 self._begin_closing(Trigger.FLUSHED, now=now)
-            case _:
-                """Pacing only needs the turn to send that follows every timeout."""

@@ -94,7 +94,7 @@ class SendStream:
             if stop > self._acked_to:
                 self._acked_to = stop
                 self._buffer.release(stop)
-        elif stop > self._acked_to:
+        elif run.length and stop > self._acked_to:
             self._acked.add(max(offset, self._acked_to), stop)
             lowest, reached = self._acked.lowest()
             if lowest == self._acked_to:

@@ -112,7 +112,9 @@ class StreamTable:
         0 arranges for StreamWritable.
         """
         half = self._sends.get(stream)
-        room = 0 if half is None else max(0, limit - half.buffered)
+        if half is None:
+            return 0
+        room = max(0, limit - half.buffered)
         if not room:
             self._full[stream] = limit
         return room
@@ -145,6 +147,7 @@ class StreamTable:
             self._controls.append(encode(Reset(stream, code, half.reset())))
             self.control_pending = True
             self.ready.pop(stream, None)
+            self._full.pop(stream, None)
             self._forget_if_done(stream)
 
     def stop(self, stream: int, code: int) -> None:
@@ -257,13 +260,15 @@ class StreamTable:
                     sending.window.raise_to(limit)
             case Stop(stream, code):
                 self._known(stream)
-                if stream in self._sends:
+                stopped = self._sends.get(stream)
+                if stopped is not None and not stopped.was_reset and not stopped.finished:
                     self._emit(StreamStopped(self._session, stream, code))
                     self.reset(stream, code)
             case Reset(stream, code, final):
                 receiving = self._find_receiving(stream)
                 if receiving is not None and not receiving.complete:
                     receiving.reset(final)
+                    self.control_pending |= self._receive_window.due
                     self._emit(StreamReset(self._session, stream, code))
                     self._forget_if_done(stream)
             case _:

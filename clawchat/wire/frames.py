@@ -61,9 +61,7 @@ class CloseCode(IntEnum):
     STREAM_STATE = 5
     ACK_UNSENT = 6
     TOO_MUCH = 7
-    SHUTDOWN = 8
-    REPLACED = 9
-    INTERNAL = 10
+    KEY_EXHAUSTED = 8
     APPLICATION = 256
 
 

@@ -7,7 +7,15 @@ from collections import Counter
 
 import pytest
 
-from clawchat.values.events import DatagramReceived, PingAnswered, StreamDelivered, StreamReadable
+from clawchat.values.events import (
+    DatagramReceived,
+    PingAnswered,
+    StreamDelivered,
+    StreamReadable,
+    StreamReset,
+    StreamStopped,
+    StreamWritable,
+)
 from tests.support.link import Link
 from tests.support.pair import Pair
 
@@ -129,3 +137,77 @@ def test_readable_is_told_once_until_it_was_read() -> None:
     assert len(pair.server.told(StreamReadable)) == 2
     pair.server.read_all(stream)
     assert (pair.server.heard(stream), pair.server.ended(stream)) == (b"onetwothree", True)
+
+
+def test_an_end_that_overtakes_its_bytes_waits_for_them() -> None:
+    """The last bytes are lost, and the empty packet with the end after them is not."""
+    pair = Pair().handshake()
+    pair.client.link.lose_next = 1
+    stream = pair.client.open(b"the bytes")
+    pair.drive(0.001)
+    pair.client.session.write(stream, b"", fin=True)
+    pair.drive()
+    assert (pair.server.heard(stream), pair.server.ended(stream)) == (b"the bytes", True)
+    assert pair.client.told(StreamDelivered) == [StreamDelivered(pair.client.session.id, stream)]
+
+
+def test_streams_that_were_given_up_leave_room_for_others() -> None:
+    """They fill the session's window, and nobody read them."""
+    pair = Pair().handshake()
+    pair.server.reading = False
+    given_up = [pair.client.open(bytes(2 << 20)) for _ in range(2)]
+    pair.drive()
+    for stream in given_up:
+        pair.client.session.reset(stream)
+    stream = pair.client.open(b"may I?", fin=True)
+    pair.drive()
+    pair.server.read_all(stream)
+    assert pair.server.heard(stream) == b"may I?"
+
+
+def test_streams_that_are_not_wanted_leave_room_for_others() -> None:
+    pair = Pair().handshake()
+    pair.server.reading = False
+    unwanted = [pair.client.open(bytes(2 << 20)) for _ in range(2)]
+    pair.drive()
+    for stream in unwanted:
+        pair.server.session.stop(stream, 300)
+    stream = pair.client.open(b"may I?", fin=True)
+    pair.drive()
+    pair.server.read_all(stream)
+    assert pair.server.heard(stream) == b"may I?"
+    assert {event.stream: event.code for event in pair.client.told(StreamStopped)} == dict.fromkeys(unwanted, 300)
+
+
+def test_a_full_stream_tells_when_it_has_room_again() -> None:
+    pair = Pair().handshake()
+    stream = pair.client.open()
+    written = 0
+    while room := pair.client.session.room(stream):
+        pair.client.session.write(stream, bytes(min(room, 100_000)))
+        written += min(room, 100_000)
+    assert written == 2 << 20
+    pair.drive(until=lambda: bool(pair.client.told(StreamWritable)), limit=5)
+    assert pair.client.session.room(stream) > 0
+    pair.drive()
+    assert len(pair.client.told(StreamWritable)) == 1
+    assert len(pair.server.heard(stream)) == written
+
+
+def test_what_stops_is_told_once() -> None:
+    """Though STOP and RESET come again and again, because their ACKs are lost."""
+    pair = Pair().handshake()
+    stream = pair.client.open(bytes(100))
+    pair.drive()
+    pair.server.session.stop(stream, 300)
+    pair.client.link.lose_next = 3
+    pair.drive()
+    assert len(pair.sent_by(pair.server)) > 4
+    assert [(event.stream, event.code) for event in pair.client.told(StreamStopped)] == [(stream, 300)]
+    other = pair.client.open(bytes(100))
+    pair.drive()
+    pair.client.session.reset(other, 400)
+    pair.server.link.lose_next = 3
+    pair.drive()
+    assert [(event.stream, event.code) for event in pair.server.told(StreamReset)][-1:] == [(other, 400)]
+    assert len(pair.server.told(StreamReset)) == 2

@@ -272,7 +272,7 @@ def test_an_empty_stream_ends() -> None:
     [(0, b"0123456", False), (7, b"x", False), (0, b"01", True), (6, b"", True)],
     ids=["beyond the end", "far beyond", "an earlier end", "a later end"],
 )
-def test_the_final_size_is_final(offset: int, data: bytes, fin: bool) -> None:  # noqa: FBT001
+def test_the_final_size_is_final(offset: int, data: bytes, fin: bool) -> None:  # noqa: FBT001 - as given
     stream = receiver()
     stream.receive(3, b"34", fin=True)
     with pytest.raises(ProtocolViolation) as violation:
@@ -355,7 +355,7 @@ def test_a_discarded_stream_still_counts_for_the_session() -> None:
 
 @settings(max_examples=200)
 @given(st.data())
-def test_whatever_the_network_does_the_bytes_come_once_and_in_order(data: st.DataObject) -> None:  # noqa: C901
+def test_whatever_the_network_does_the_bytes_come_once_and_in_order(data: st.DataObject) -> None:  # noqa: C901 - one row for each thing a network does
     """Any loss, order, duplication and cutting; acknowledged means received."""
     source, target = sender(60, 90), receiver(60, 90)
     text = bytes(value % 256 for value in range(data.draw(st.integers(0, 300))))
@@ -386,7 +386,7 @@ def test_whatever_the_network_does_the_bytes_come_once_and_in_order(data: st.Dat
             received += target.read(data.draw(st.integers(-1, 20)))
         elif step == "room":
             source.window.raise_to(target.window.advance(now=0.0, rtt=0.0))
-            source._session.raise_to(target._session.advance(now=0.0, rtt=0.0))  # noqa: SLF001
+            source._session.raise_to(target._session.advance(now=0.0, rtt=0.0))  # noqa: SLF001 - what the session does with its window
         assert text.startswith(received)
     # A network that works at last finishes the stream.
     if not source.ended:
@@ -396,7 +396,7 @@ def test_whatever_the_network_does_the_bytes_come_once_and_in_order(data: st.Dat
     for _ in range(1000):
         received += target.read()
         source.window.raise_to(target.window.advance(now=0.0, rtt=0.0))
-        source._session.raise_to(target._session.advance(now=0.0, rtt=0.0))  # noqa: SLF001
+        source._session.raise_to(target._session.advance(now=0.0, rtt=0.0))  # noqa: SLF001 - what the session does with its window
         last = source.next_run(25)
         if last is None:
             break

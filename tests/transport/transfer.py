@@ -185,7 +185,7 @@ class Transfer:
 
     # --- the receiving end ---
 
-    def _on_packet(self, number: int, offset: int, data: bytes, fin: bool) -> None:  # noqa: FBT001
+    def _on_packet(self, number: int, offset: int, data: bytes, fin: bool) -> None:  # noqa: FBT001 - as given
         if number in self.numbers:
             return
         reordered = number != (self.numbers.last(1)[0][1] if self.numbers else 0)
