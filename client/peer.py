@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from clawchat.session.session import SessionStats
+from clawchat.session.identity import SessionStats
 from clawchat.values.address import Path
 from clawchat.values.errors import SessionClosed
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from clawchat.values.limits import (
-    BASE_DATAGRAM,
     BLACK_HOLE_PAUSE,
+    MTU_BLACK_HOLE_LOSSES,
     MTU_PROBE_TIMEOUT,
     MTU_PROBE_TRIES,
     MTU_PROBES,
@@ -18,23 +18,23 @@ class MtuProber:
 
     ``size`` is the datagram size in use, in bytes. From ``probe_at`` on the owner sends a probe of
     ``candidate`` bytes and reports it with ``on_sent``, then with ``on_acked``, or with ``on_lost`` when
-    ``deadline`` passed.
+    ``deadline`` passed. ``vanished`` counts the losses of datagrams above ``base`` since one arrived.
     """
 
-    __slots__ = ("_limit", "_sizes", "_tries", "deadline", "probe_at", "size")
+    __slots__ = ("_limit", "_sizes", "_tries", "base", "deadline", "probe_at", "size", "vanished")
 
-    def __init__(self, limit: int) -> None:
-        self.restart(limit)
+    def __init__(self, base: int, limit: int) -> None:
+        self.restart(base, limit)
 
-    def restart(self, limit: int) -> None:
-        """Begin anew on another path that carries at most ``limit`` bytes."""
-        self.size = BASE_DATAGRAM
+    def restart(self, base: int, limit: int) -> None:
+        """Begin anew on another path that surely carries ``base`` bytes and at most ``limit``."""
+        self.size = self.base = base
         self.deadline = NEVER
         self._limit = limit
         self._search(0.0)
 
     def _search(self, start: float) -> None:
-        self._tries = 0
+        self._tries = self.vanished = 0
         self._sizes = [size for size in MTU_PROBES if self.size < size <= self._limit]
         self.probe_at = start if self._sizes else NEVER
 
@@ -65,8 +65,16 @@ class MtuProber:
             if not self._sizes:
                 self._search(now + MTU_RAISE_INTERVAL)
 
+    def on_vanished(self, *, now: float) -> bool:
+        """Note that larger datagrams were lost and none arrived; tell whether that led back to the base size."""
+        self.vanished += 1
+        if self.vanished < MTU_BLACK_HOLE_LOSSES:
+            return False
+        self.fall_back(now=now)
+        return True
+
     def fall_back(self, *, now: float) -> None:
         """Return to the base size: what used to pass seems to pass no longer (RFC 8899 section 4.4)."""
-        self.size = BASE_DATAGRAM
+        self.size = self.base
         self.deadline = NEVER
         self._search(now + BLACK_HOLE_PAUSE)

@@ -15,10 +15,11 @@ MAX_ANSWERS = 8
 
 
 class PathFrame(NamedTuple):
-    """An encoded frame that must travel by one path and no other."""
+    """An encoded frame that must travel by one path and no other; ``ttl`` None for the system's time to live."""
 
     path: Path
     frame: bytes
+    ttl: int | None = None
 
 
 class PathMachine:
@@ -91,6 +92,11 @@ class PathMachine:
         self.current = self._candidate
         self._forget()
         return True
+
+    def adopt(self, path: Path) -> None:
+        """Move to a path that was seen to work in some other way."""
+        self.current = path
+        self._forget()
 
     def _forget(self) -> None:
         self._candidate = None

@@ -11,7 +11,8 @@ from itertools import count
 from clawchat.crypto.credential import Credential
 from clawchat.net.driver import Node
 from clawchat.net.stream import Stream
-from clawchat.session.session import Session, SessionStats
+from clawchat.session.identity import SessionStats
+from clawchat.session.session import Session
 from clawchat.values.address import Path
 from clawchat.values.errors import SessionClosed
 from clawchat.values.events import (

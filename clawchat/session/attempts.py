@@ -6,6 +6,7 @@ from collections.abc import Container
 
 from clawchat.session.initiator import Attempt
 from clawchat.session.outbound import Transmit
+from clawchat.values.address import Path
 from clawchat.values.timers import NEVER
 
 
@@ -38,6 +39,13 @@ class Attempts(Container[bytes]):
         for attempt in list(self._by_cid.values()):
             if attempt.id == attempt_id:
                 self.forget(attempt)
+
+    def add_path(self, attempt_id: int, path: Path, *, now: float) -> None:
+        """Let an attempt try one more path, beginning now."""
+        for attempt in self._by_cid.values():
+            if attempt.id == attempt_id:
+                attempt.add_path(path)
+                attempt.hurry(now=now)
 
     def hurry(self, *, now: float) -> None:
         """Let every attempt send its next HELLO now."""

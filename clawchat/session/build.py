@@ -12,8 +12,10 @@ from clawchat.crypto.noise import Secrets
 from clawchat.crypto.words import safety_words
 from clawchat.session.identity import Identity
 from clawchat.session.keys import ReceiveKeys, SendKeys
-from clawchat.session.machines import Machines, Surroundings
-from clawchat.session.session import Session, Table
+from clawchat.session.machines import Machines
+from clawchat.session.session import Session
+from clawchat.session.surroundings import Surroundings
+from clawchat.session.table import Table
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role

@@ -18,7 +18,9 @@ from clawchat.crypto.noise import Secrets
 from clawchat.session.attempts import Attempts
 from clawchat.session.build import Agreement, build_session
 from clawchat.session.config import EndpointConfig
+from clawchat.session.demux import Demultiplexer
 from clawchat.session.initiator import Attempt
+from clawchat.session.links import Links
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
 from clawchat.session.responder import Budget, Responder
 from clawchat.session.schedule import Schedule
@@ -27,16 +29,13 @@ from clawchat.session.state import State
 from clawchat.transport.congestion import CongestionController
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram, HandshakeFailed
-from clawchat.values.events import Event, SessionEnded, SlotConfirmed
+from clawchat.values.events import Event, ForwardReceived, SessionEnded, SlotConfirmed
 from clawchat.values.limits import (
-    BLOCK,
     HANDSHAKE_TIMEOUT,
-    MAX_DATAGRAM,
     MAX_EVENTS,
-    MIN_PACKET,
 )
 from clawchat.values.timers import NEVER
-from clawchat.wire.packet import BATCH_SIZES, CID_BYTES, BatchOpener, BatchSealer, Run
+from clawchat.wire.packet import CID_BYTES, BatchSealer
 
 TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
@@ -55,26 +54,29 @@ class Endpoint:
         self.random = random
         self.config = config or EndpointConfig()
         self.candidates = tuple(self.config.candidates)
-        self.drops: Counter[str] = Counter()
         self.path_errors: Counter[str] = Counter()
         self.ports: dict[int, Address] = {}
         self._keylog = keylog
         self._header_key = random(32)
-        self._header = HeaderCipher(self._header_key)
-        self._by_cid: dict[bytes, Session] = {}
         self._sessions: dict[int, Session] = {}
         self._attempts = Attempts()
+        self._links = Links()
         self._responder = Responder(random, Budget(self.config.handshake_rate, self.config.handshake_burst))
         self._half_open: set[int] = set()
         self._events: list[Event] = []
         self._awake: dict[Session, None] = {}
+        self._demux = Demultiplexer(HeaderCipher(self._header_key), self._awake, self._receive_stranger)
         self._schedule = Schedule()
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
-        self._openers: dict[int, BatchOpener] = {}
         self._ids = count(1)
 
     # --- what a program does -----------------------------------------------------------------------
+
+    @property
+    def drops(self) -> Counter[str]:
+        """How many datagrams were refused, by reason."""
+        return self._demux.drops
 
     @property
     def sessions(self) -> Mapping[int, Session]:
@@ -118,6 +120,19 @@ class Endpoint:
         )
         self._attempts.add(attempt)
         return attempt.id
+
+    def link(self, session_id: int) -> int:
+        """Let a session with a relay carry others; return the virtual port of paths through it."""
+        return self._links.open(session_id)
+
+    def try_path(self, attempt_id: int, path: Path, *, now: float) -> None:
+        """Send the HELLOs of a handshake by one more path, beginning now."""
+        self._attempts.add_path(attempt_id, path, now=now)
+
+    def ways(self, addresses: tuple[Address, ...]) -> tuple[Path, ...]:
+        """List the paths from our ports to these addresses."""
+        ports = self.ports.items()
+        return tuple(Path(port, to) for port, own in ports for to in addresses if own.is_ipv6 == to.is_ipv6)
 
     def abandon(self, session_id: int) -> None:
         """Give up a handshake that was begun."""
@@ -165,6 +180,8 @@ class Endpoint:
             if self._responder.is_reusable(event.slot_id):
                 return
             self.disarm(event.slot_id)
+        if isinstance(event, ForwardReceived) and self._links.take_in(event):
+            return
         if len(self._events) < MAX_EVENTS:
             self._events.append(event)
 
@@ -190,72 +207,21 @@ class Endpoint:
 
         Nothing that arrives raises. ``data`` is not kept.
         """
-        total = len(data)
-        if total <= size:
-            self._receive_one(data, path, now=now)
-            return
-        at = 0
-        opener = self._openers.get(size)
-        if opener is None and size in BATCH_SIZES and self._header.unmask(data[:BLOCK])[:CID_BYTES] in self._by_cid:
-            opener = self._openers[size] = BatchOpener(size)
-        if opener is not None:
-            step = opener.capacity * size
-            while total - at >= size:
-                length = min(step, (total - at) // size * size)
-                self._receive_batch(opener, data[at : at + length], path, now=now)
-                at += length
-        while at < total:
-            self._receive_one(data[at : at + size], path, now=now)
-            at += size
-
-    def _receive_batch(self, opener: BatchOpener, data: memoryview, path: Path, *, now: float) -> None:
-        count = opener.load(data, self._header)
-        for run in opener.runs(count):
-            session = self._by_cid.get(run.cid)
-            if session is not None and run.length > 1 and session.receive_run(opener, run, path, now=now):
-                self._awake[session] = None
-            else:
-                self._receive_each(opener, run, session, path, now=now)
-
-    def _receive_each(self, opener: BatchOpener, run: Run, session: Session | None, path: Path, *, now: float) -> None:
-        for index in range(run.start, run.start + run.length):
-            if session is None:
-                self._receive_stranger(opener.header(index), opener.packet(index), path, now=now)
-            else:
-                self._receive_known(session, opener.header(index), opener.packet(index), path, now=now)
-
-    def _receive_one(self, datagram: memoryview, path: Path, *, now: float) -> None:
-        if not MIN_PACKET <= len(datagram) <= MAX_DATAGRAM:
-            self.drops["length"] += 1
-            return
-        header = self._header.unmask(datagram[:BLOCK])
-        session = self._by_cid.get(header[:CID_BYTES])
-        if session is None:
-            self._receive_stranger(header, datagram, path, now=now)
-        else:
-            self._receive_known(session, header, datagram, path, now=now)
-
-    def _receive_known(self, session: Session, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
-        try:
-            session.receive_one(header, datagram, path, now=now)
-        except BadDatagram as refused:
-            self.drops[refused.reason] += 1
-        else:
-            self._awake[session] = None
+        self._demux.receive(data, size, path, now=now)
+        while arrivals := self._links.arrivals():
+            for datagram, relayed in arrivals:
+                self._demux.receive(memoryview(datagram), len(datagram), relayed, now=now)
 
     def _receive_stranger(self, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
+        """Take a datagram that names no session: a HELLO, a WELCOME, or nothing of ours. Raises BadDatagram."""
         slot_id = self._responder.find(datagram)
         attempt = self._attempts.get(header[:CID_BYTES])
-        if slot_id is None and attempt is None:
-            self.drops["unknown"] += 1
-            return
-        try:
-            if slot_id is not None:
-                self._welcome(slot_id, datagram, path, now=now)
-            elif attempt is not None:
-                self._welcomed(attempt, header, datagram, path, now=now)
-        except BadDatagram as refused:
-            self.drops[refused.reason] += 1
+        if slot_id is not None:
+            self._welcome(slot_id, datagram, path, now=now)
+        elif attempt is not None:
+            self._welcomed(attempt, header, datagram, path, now=now)
+        else:
+            raise BadDatagram("unknown")
 
     def _welcome(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         if len(self._half_open) >= self.config.max_half_open or len(self._sessions) >= self.config.max_sessions:
@@ -289,6 +255,7 @@ class Endpoint:
         while self._welcomes:
             out.append(self._welcomes.popleft())
         self._attempts.transmit(out, now=now)
+        self._links.divert(out, 0, self._sessions)
         bulk_room = TRANSMITS_PER_TURN // 4 - BATCHES_PER_TURN
         while self._awake and len(out) < TRANSMITS_PER_TURN and bulk_room >= 0:
             session = next(iter(self._awake))
@@ -296,6 +263,7 @@ class Endpoint:
             before = len(out)
             session.transmit(out, now=now)
             bulk_room -= len(out) - before
+            self._links.divert(out, before, self._sessions)
             self._settle(session)
         return out
 
@@ -328,17 +296,18 @@ class Endpoint:
     ) -> None:
         session = build_session(agreement, secrets, session_id, path, self, rtt=rtt, keylog=self._keylog, now=now)
         self._sessions[session.id] = session
-        self._by_cid[session.identity.cid] = session
+        self._demux.sessions[session.identity.cid] = session
         self._awake[session] = None
 
     def _remove(self, session: Session) -> None:
         self._sessions.pop(session.id, None)
-        self._by_cid.pop(session.identity.cid, None)
+        self._demux.sessions.pop(session.identity.cid, None)
         self._half_open.discard(session.id)
         self._awake.pop(session, None)
+        self._links.close(session.id)
 
     def _new_cid(self) -> bytes:
         while True:
             cid = self.random(CID_BYTES)
-            if cid not in self._by_cid and cid not in self._attempts:
+            if cid not in self._demux.sessions and cid not in self._attempts:
                 return cid

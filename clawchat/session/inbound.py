@@ -11,7 +11,7 @@ from clawchat.session.machines import Machines
 from clawchat.session.state import State
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram, ProtocolViolation
-from clawchat.values.events import DatagramReceived, Event
+from clawchat.values.events import BoxRegistered, DatagramReceived, Event, ForwardReceived
 from clawchat.wire.decoding import decode
 from clawchat.wire.frames import (
     PROBING,
@@ -19,6 +19,7 @@ from clawchat.wire.frames import (
     Candidates,
     Close,
     Datagram,
+    Forward,
     Frame,
     MaxData,
     MaxStreamData,
@@ -27,6 +28,8 @@ from clawchat.wire.frames import (
     PathChallenge,
     PathResponse,
     Ping,
+    Punch,
+    Register,
     Reset,
     Stop,
     Stream,
@@ -161,15 +164,27 @@ class Inbound:
         self._owner.on_peer_closed(frame)
 
     def _on_path_challenge(self, frame: PathChallenge, path: Path, _now: float) -> None:
-        self._machines.paths.on_challenge(frame, path)
+        self._machines.on_challenge(frame, path)
 
-    def _on_path_response(self, frame: PathResponse, _path: Path, _now: float) -> None:
-        self._owner.observed = frame.observed
-        if self._machines.paths.on_response(frame):
-            self._machines.on_moved("roamed")
+    def _on_path_response(self, frame: PathResponse, path: Path, now: float) -> None:
+        if not path.relayed:
+            self._owner.observed = frame.observed
+        self._machines.on_response(frame, now=now)
 
-    def _on_candidates(self, frame: Candidates, _path: Path, _now: float) -> None:
+    def _on_candidates(self, frame: Candidates, _path: Path, now: float) -> None:
         self._owner.peer_candidates = frame.addresses
+        if self._machines.punching is not None:
+            self._machines.punching.begin(frame.addresses, now=now)
+
+    def _on_punch(self, frame: Punch, _path: Path, now: float) -> None:
+        if self._machines.punching is not None:
+            self._machines.punching.on_punch(frame, now=now)
+
+    def _on_register(self, frame: Register, _path: Path, _now: float) -> None:
+        self._emit(BoxRegistered(self._owner.id, frame.box))
+
+    def _on_forward(self, frame: Forward, _path: Path, _now: float) -> None:
+        self._emit(ForwardReceived(self._owner.id, frame.box, frame.data))
 
 
 _LIVE: Final = frozenset({State.OPEN, State.FLUSHING})
@@ -192,5 +207,8 @@ _HANDLERS: Final[dict[type[Frame], tuple[_Handler, frozenset[State]]]] = {
     PathChallenge: (Inbound._on_path_challenge, _LIVE),
     PathResponse: (Inbound._on_path_response, _LIVE),
     Candidates: (Inbound._on_candidates, _LIVE),
+    Punch: (Inbound._on_punch, _LIVE),
+    Register: (Inbound._on_register, _LIVE),
+    Forward: (Inbound._on_forward, _LIVE),
 }
 """Which method takes a frame, and in which states it is heard; elsewhere it is ignored."""

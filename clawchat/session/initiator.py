@@ -20,8 +20,8 @@ from clawchat.values.limits import (
     HEADER_EPOCH_WELCOME,
     HELLO_RETRIES,
     JITTER,
-    MAX_HELLO,
     MAX_INITIATOR_TRIES,
+    RELAYED_BASE_DATAGRAM,
 )
 from clawchat.wire.handshake import EPHEMERAL_BYTES, Hello, open_welcome, seal_hello
 from clawchat.wire.packet import CID_BYTES
@@ -48,14 +48,13 @@ class Attempt:
     """One attempt to join a server; it answers to ``cid`` until its session does."""
 
     __slots__ = (
-        "_candidates",
         "_credential",
         "_header_key",
         "_keylog",
         "_keys",
         "_next_at",
         "_own",
-        "_port",
+        "_paths",
         "_random",
         "_retry",
         "_tries",
@@ -84,11 +83,10 @@ class Attempt:
         self._credential = credential
         self._keys = credential.keys()
         self._header_key = header_key
-        self._port = port
         self._own = tuple(own)
         self._random = random
         self._keylog = keylog
-        self._candidates = credential.candidates
+        self._paths = [Path(port, candidate) for candidate in credential.candidates]
         self._tries: deque[_Try] = deque(maxlen=MAX_INITIATOR_TRIES)
         self._retry = 0
         self._next_at = now
@@ -96,6 +94,10 @@ class Attempt:
     def next_timeout(self) -> float:
         """Return when the next HELLO is due, or the attempt ends."""
         return min(self._next_at, self.deadline)
+
+    def add_path(self, path: Path) -> None:
+        """Try one more path from the next HELLO on."""
+        self._paths.append(path)
 
     def hurry(self, *, now: float) -> None:
         """Send the next HELLO now, and soon again: the network changed."""
@@ -113,13 +115,12 @@ class Attempt:
             self._random(EPHEMERAL_BYTES),
             self._keylog,
         )
-        size = _SMALLEST_HELLO + int.from_bytes(self._random(2), "big") % (MAX_HELLO - _SMALLEST_HELLO + 1)
+        size = _SMALLEST_HELLO + int.from_bytes(self._random(2), "big") % (RELAYED_BASE_DATAGRAM - _SMALLEST_HELLO + 1)
         datagram = seal_hello(
             self._credential, self._keys, noise, self._hello(), random=self._random, size=size, keylog=self._keylog
         )
         self._tries.append(_Try(noise, now))
-        paths = [Path(self._port, candidate) for candidate in self._candidates]
-        out.extend(Transmit(datagram, len(datagram), path) for path in paths)
+        out.extend(Transmit(datagram, len(datagram), path) for path in self._paths)
         wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)]
         share = int.from_bytes(self._random(2), "big") / _UNIT
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)

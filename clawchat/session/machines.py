@@ -2,50 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from typing import Final
 
 from clawchat.nat.mtu import MtuProber
 from clawchat.nat.path import PathMachine
 from clawchat.session.keys import SendKeys
 from clawchat.session.liveness import Liveness
-from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent
+from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent, Transmit
+from clawchat.session.punching import Punching
+from clawchat.session.surroundings import Surroundings
 from clawchat.transport.acks import AckMachine
-from clawchat.transport.congestion import CongestionController
 from clawchat.transport.pacing import Pacer
 from clawchat.transport.recovery import Recovery
 from clawchat.transport.rtt import RttEstimator
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
-from clawchat.values.events import Event, PathChanged, PingAnswered, Role
-from clawchat.values.limits import ACK_DELAY_UNIT, BASE_DATAGRAM, MAX_DATAGRAM, MAX_DATAGRAM_IPV6, PATH_PATIENCE
-from clawchat.wire.frames import Ack
-from clawchat.wire.packet import BatchSealer
+from clawchat.values.events import PathChanged, PingAnswered, Role
+from clawchat.values.limits import (
+    ACK_DELAY_UNIT,
+    BASE_DATAGRAM,
+    MAX_DATAGRAM,
+    MAX_DATAGRAM_IPV6,
+    PATH_PATIENCE,
+    RELAYED_BASE_DATAGRAM,
+    RELAYED_MAX_DATAGRAM,
+)
+from clawchat.wire.frames import Ack, PathChallenge, PathResponse
 
 _BLACK_HOLE_PTOS: Final = 2
 """After this many probe timeouts in a row larger datagrams are taken to vanish (RFC 8899 section 4.3)."""
 
 
-class Surroundings(Protocol):
-    """What a session needs of its endpoint."""
-
-    def emit(self, event: Event) -> None:
-        """Tell the program."""
-
-    def sealer(self, size: int) -> BatchSealer:
-        """Return the shared sealer for a datagram size."""
-
-    def congestion(self) -> CongestionController:
-        """Make a congestion controller for a new path."""
-
-    def random(self, size: int) -> bytes:
-        """Return random bytes."""
-
-
 class Machines:
     """Hold the machines, and hand from one to another what no single one owns: the fate of sent packets."""
 
-    __slots__ = ("_session", "_world", "acks", "live", "mtu", "out", "paths", "recovery", "streams")
+    __slots__ = ("_session", "_world", "acks", "live", "mtu", "out", "paths", "punching", "recovery", "streams")
 
     def __init__(  # noqa: PLR0913 - what a handshake yields
         self,
@@ -65,14 +57,18 @@ class Machines:
         self.acks = AckMachine()
         patience = PATH_PATIENCE if role is Role.INITIATOR else 0.0
         self.paths = PathMachine(path, world.random, patience=patience)
-        self.mtu = MtuProber(_max_datagram(path))
+        self.mtu = MtuProber(*_datagram_sizes(path))
         self.live = Liveness(role, world.random, now=now)
         estimator = RttEstimator()
         if rtt is not None:
             estimator.update(rtt, 0.0, now=now)
         self.recovery = Recovery(estimator, world.congestion())
         pacer = Pacer(self.recovery.congestion, estimator)
+        self.punching: Punching | None = None
         self.out = Outbound(send, streams, self.acks, self.paths, self.mtu, self.recovery, pacer, world.sealer, now=now)
+
+        if path.relayed:
+            self.punching = Punching(role, self.paths, self.out, world)
 
     def on_ack(self, frame: Ack, *, now: float) -> None:
         """Settle what an ACK reports. Raises ProtocolViolation."""
@@ -81,18 +77,21 @@ class Machines:
             self._on_acked(run, now=now)
         for run in outcome.late:
             self._on_acked(run, now=now)
-        for run in outcome.lost:
-            self._on_lost(run)
+        if outcome.lost:
+            self._on_all_lost(outcome.lost, outcome.acked, now=now)
 
     def on_loss_timeout(self, *, now: float) -> None:
         """Send again what time declares lost, and what probes should carry."""
-        for run in self.recovery.on_timeout(now=now):
-            self._on_lost(run)
+        self._on_all_lost(self.recovery.on_timeout(now=now), [], now=now)
         if not self.recovery.probes_due:
             return
         for piece in self.recovery.probe_pieces():
             self._on_lost(piece)
-        if self.recovery.pto_count == _BLACK_HOLE_PTOS and self.mtu.size > BASE_DATAGRAM:
+        if self.recovery.pto_count < _BLACK_HOLE_PTOS:
+            return
+        if self.punching is not None and self.punching.fall_back(now=now):
+            self.on_moved("suspect")
+        elif self.recovery.pto_count == _BLACK_HOLE_PTOS:
             self.mtu.fall_back(now=now)
             self.recovery.congestion.max_datagram = self.mtu.size
 
@@ -103,10 +102,40 @@ class Machines:
         estimator, congestion = RttEstimator(), self._world.congestion()
         self.recovery.restart(estimator, congestion)
         self.out.pacer = Pacer(congestion, estimator)
-        self.mtu.restart(_max_datagram(self.paths.current))
+        self.mtu.restart(*_datagram_sizes(self.paths.current))
+        congestion.max_datagram = self.mtu.size
         self._world.emit(PathChanged(self._session, self.paths.current, why))
 
+    def transmit(self, out: list[Transmit], *, now: float) -> float:
+        """Append what may be sent now; return when pacing allows more, 0 if nothing waits for it."""
+        if self.punching is not None:
+            self.punching.transmit(out, now=now)
+        return self.out.transmit(out, now=now)
+
+    def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
+        """Answer a challenge on the path it came by."""
+        self.paths.on_challenge(challenge, path)
+        if self.punching is not None:
+            self.punching.on_challenge(path)
+
+    def on_response(self, response: PathResponse, *, now: float) -> None:
+        """Take a path into use that is shown to work: the one that was challenged, or a direct one for a relay."""
+        if self.paths.on_response(response):
+            self.on_moved("roamed")
+        elif self.punching is not None and self.punching.on_response(response, now=now):
+            self.on_moved("direct")
+
+    def _on_all_lost(self, lost: list[SentRun], acked: list[SentRun], *, now: float) -> None:
+        for run in lost:
+            self._on_lost(run)
+        base = self.mtu.base
+        vanished = any(run.size > base and not run.probe for run in lost) and all(run.size <= base for run in acked)
+        if vanished and self.mtu.on_vanished(now=now):
+            self.recovery.congestion.max_datagram = base
+
     def _on_acked(self, run: SentRun, *, now: float) -> None:
+        if self.mtu.vanished and run.size > self.mtu.base:
+            self.mtu.vanished = 0
         if run.run is not None:
             self.streams.on_acked(run.run)
         for record in run.frames:
@@ -135,5 +164,8 @@ class Machines:
                     self.out.ping(question)
 
 
-def _max_datagram(path: Path) -> int:
-    return MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM
+def _datagram_sizes(path: Path) -> tuple[int, int]:
+    """Return the datagram size a path surely carries, and the largest worth trying."""
+    if path.relayed:
+        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM
+    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM

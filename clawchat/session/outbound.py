@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.nat.mtu import MtuProber
-from clawchat.nat.path import PathMachine
+from clawchat.nat.path import PathFrame, PathMachine
 from clawchat.session.keys import SendKeys
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
@@ -14,12 +14,20 @@ from clawchat.transport.recovery import Recovery
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
-from clawchat.values.limits import BLOCK, MAX_DELAY_ACK, MAX_PACKET_NUMBER, MAX_PENDING_DATAGRAMS, OVERHEAD
+from clawchat.values.limits import (
+    BLOCK,
+    MAX_DELAY_ACK,
+    MAX_PACKET_NUMBER,
+    MAX_PENDING_DATAGRAMS,
+    MAX_PENDING_FORWARDS,
+    OVERHEAD,
+)
 from clawchat.wire.frames import (
     DATAGRAM_HEADER,
     PING_FRAME,
     STREAM_HEADER,
     Datagram,
+    Forward,
     encode,
     padded,
     stream_header,
@@ -95,6 +103,7 @@ class Outbound:
         "_acks",
         "_controls",
         "_datagrams",
+        "_forwards",
         "_keys",
         "_paths",
         "_pings",
@@ -130,6 +139,7 @@ class Outbound:
         self._controls: list[bytes] = []
         self._datagrams: list[bytes] = []
         self._pings: list[Question | None] = []
+        self._forwards: list[bytes] = []
         self.mtu = mtu
         self.recovery = recovery
         self.pacer = pacer
@@ -161,6 +171,12 @@ class Outbound:
         """Tell whether the key has sealed as many packets as it may, but for those that say goodbye."""
         return self._keys.left <= FAREWELL_PACKETS
 
+    def forward(self, box: bytes, data: bytes) -> None:
+        """Queue a datagram to be relayed; the oldest makes room when too many wait."""
+        if len(self._forwards) >= MAX_PENDING_FORWARDS:
+            self._forwards.pop(0)
+        self._forwards.append(encode(Forward(box, data)))
+
     def max_datagram(self) -> int:
         """Return how many bytes one unreliable message may have on this path now."""
         return self.mtu.size - OVERHEAD - DATAGRAM_HEADER
@@ -179,7 +195,7 @@ class Outbound:
             self._send_single(out, path, now=now)
         for _ in range(BATCHES_PER_TURN):
             ready = streams.ready_bytes()
-            small = self._controls or self._datagrams or self._pings or streams.control_pending
+            small = self._controls or self._datagrams or self._forwards or self._pings or streams.control_pending
             if not ready and not small:
                 return 0.0
             size = self.mtu.size
@@ -266,6 +282,9 @@ class Outbound:
                 frame = encode(Datagram(data))
                 parts.append(frame)
                 room -= len(frame)
+        while self._forwards and len(self._forwards[0]) <= room:
+            parts.append(self._forwards.pop(0))
+            room -= len(parts[-1])
         while room >= MIN_STREAM_ROOM and self._streams.ready:
             run = self._streams.next_run(room - STREAM_HEADER)
             if run is None:
@@ -285,6 +304,7 @@ class Outbound:
         now: float,
         eliciting: bool = True,
         probe: bool = False,
+        ttl: int | None = None,
     ) -> None:
         body = padded(b"".join(parts))
         keys = self._keys
@@ -292,7 +312,7 @@ class Outbound:
         data = seal(keys.aead, keys.mask, keys.cid, number, body)
         sent = SentRun(number & MAX_PACKET_NUMBER, 1, now, len(data), eliciting=eliciting, frames=records, probe=probe)
         self._remember(sent, now=now)
-        out.append(Transmit(data, len(data), path))
+        out.append(Transmit(data, len(data), path, ttl))
 
     def _remember(self, sent: SentRun, *, now: float) -> None:
         self.recovery.on_sent(sent)
@@ -306,7 +326,11 @@ class Outbound:
     def _send_path_frames(self, out: list[Transmit], *, now: float) -> None:
         timeout = self.recovery.rtt.pto(MAX_DELAY_ACK)
         for item in self._paths.take(4 * BLOCK, now=now, timeout=timeout):
-            self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False)
+            self.send_alone(out, item, now=now)
+
+    def send_alone(self, out: list[Transmit], item: PathFrame, *, now: float) -> None:
+        """Send a frame in a packet of its own by its own path, whatever the windows of the path in use say."""
+        self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False, ttl=item.ttl)
 
     def _send_mtu_probe(self, out: list[Transmit], *, now: float) -> None:
         size = self.mtu.candidate

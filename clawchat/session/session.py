@@ -6,15 +6,16 @@ A session holds no rule of the protocol. Each machine owns its frames; ``inbound
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple, Protocol
+from typing import Final
 
 from clawchat.session.closing import Closing
-from clawchat.session.identity import Identity
+from clawchat.session.identity import Identity, SessionStats
 from clawchat.session.inbound import Inbound
 from clawchat.session.keys import ReceiveKeys
 from clawchat.session.machines import Machines
 from clawchat.session.outbound import Question, Transmit
 from clawchat.session.state import State, Trigger, advance
+from clawchat.session.table import Table
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import (
     HandshakeFailed,
@@ -25,43 +26,12 @@ from clawchat.values.errors import (
     TimedOut,
     UsageError,
 )
-from clawchat.values.events import Event, Role, SessionEnded, SessionOpened, SlotConfirmed
+from clawchat.values.events import Role, SessionEnded, SessionOpened, SlotConfirmed
 from clawchat.values.limits import CONFIRM_TIMEOUT, DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
 from clawchat.values.timers import NEVER, Timer, Timers
-from clawchat.wire.frames import Close, CloseCode
+from clawchat.wire.frames import Candidates, Close, CloseCode, Register, encode
 
 _TALKING: Final = frozenset({State.OPEN, State.FLUSHING})
-
-
-class Table(Protocol):
-    """What a session asks of the endpoint that holds it."""
-
-    def emit(self, event: Event) -> None:
-        """Tell the program."""
-
-    def wake(self, session: Session) -> None:
-        """Ask for a turn to send: the program used the session."""
-
-
-class SessionStats(NamedTuple):
-    """Figures of a session; times in seconds, sizes in bytes.
-
-    ``loss`` is the share of the packets sent that was lost, ``heard`` how long ago the peer was last heard.
-    """
-
-    age: float
-    rtt: float
-    rtt_min: float
-    loss: float
-    bytes_sent: int
-    bytes_received: int
-    packets_sent: int
-    packets_received: int
-    datagram_size: int
-    window: int
-    in_flight: int
-    path: Path
-    heard: float
 
 
 class Session:
@@ -182,6 +152,31 @@ class Session:
         self._machines.out.datagram(data)
         self._table.wake(self)
 
+    def register(self, box: bytes) -> None:
+        """Ask a relay for what comes for a box of 16 bytes, too."""
+        self._control(Register(box))
+
+    def forward(self, box: bytes, data: bytes) -> None:
+        """Pass a datagram on: to a box of a relay, or at a relay to the session that has the box."""
+        if self.state is State.OPEN:
+            self._machines.out.forward(box, data)
+            self._table.wake(self)
+
+    def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
+        """Tell the peer where this end may be reached, instead of what it was told before."""
+        self._control(Candidates(generation, addresses))
+
+    def punch(self, *, now: float) -> None:
+        """Look for a direct path to the peer, if a relay carries the session; PathChanged tells of success."""
+        if self._machines.punching is not None:
+            self._machines.punching.begin(self.peer_candidates, now=now)
+            self._table.wake(self)
+
+    def _control(self, frame: Register | Candidates) -> None:
+        self._require_open()
+        self._machines.out.control(encode(frame))
+        self._table.wake(self)
+
     def ping(self, token: int = 0) -> None:
         """Ask the peer to answer at once; PingAnswered with this token follows."""
         self._require_open()
@@ -272,6 +267,7 @@ class Session:
             self._timers.set(Timer.DEAD_PEER, now + CONFIRM_TIMEOUT)
             self._machines.out.ping(None)
         self._table.emit(SessionOpened(identity.id, identity.role, identity.slot_id, identity.words, path))
+        self.punch(now=now)
 
     def _begin_closing(self, trigger: Trigger, *, now: float) -> None:
         untold = self.state in _TALKING
@@ -296,7 +292,7 @@ class Session:
         if self.state in _TALKING and self._machines.out.exhausted:
             self.on_violation(ProtocolViolation(CloseCode.KEY_EXHAUSTED, "the session's key is used up"), now=now)
         if self.state in _TALKING:
-            self._timers.set(Timer.PACING, self._machines.out.transmit(out, now=now) or NEVER)
+            self._timers.set(Timer.PACING, self._machines.transmit(out, now=now) or NEVER)
         elif self.state is State.CLOSING and self._closing.due:
             out.append(self._machines.out.seal_close(self._closing.take(), self.path))
 
@@ -311,6 +307,8 @@ class Session:
             if loss is not None and loss < deadline:
                 deadline = loss
             deadline = min(deadline, machines.acks.deadline, machines.paths.deadline, machines.mtu.deadline)
+            if machines.punching is not None:
+                deadline = min(deadline, machines.punching.deadline)
         return deadline
 
     def handle_timeout(self, *, now: float) -> None:

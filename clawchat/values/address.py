@@ -61,6 +61,11 @@ class Path(NamedTuple):
     port: int
     remote: Address
 
+    @property
+    def relayed(self) -> bool:
+        """Tell whether a relay carries it: our port is a link to one, and the address names a box there."""
+        return self.port < 0
+
 
 def encode_address(address: Address) -> bytes:
     """Encode an address in 7 (IPv4) or 19 (IPv6) bytes."""

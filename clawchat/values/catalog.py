@@ -204,6 +204,15 @@ _ENTRIES: Final[dict[str, Entry]] = {
         "The operating system refused to send: no route, no interface, or a firewall on this machine. A network "
         "that comes back while the program runs is picked up by itself.",
     ),
+    "CC-STUN-SILENT": Entry(
+        "No STUN server answered",
+        "None of the STUN servers that were named answered.",
+        "Check the names; try from another network to see whether this one blocks UDP.",
+        ExitCode.TIMEOUT,
+        "`clawchat netcheck` asks the STUN servers that you name which address they see it come from. If all of "
+        "several independent ones are silent, it is most likely this network that lets no UDP out; a single one may "
+        "just be down. What can be known without them is printed all the same.",
+    ),
     "CC-SERVER-SILENT": Entry(
         "Server silent",
         "No answer came from the server in time.",

@@ -129,6 +129,23 @@ class PingAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class BoxRegistered:
+    """A session wants what comes for a box at this relay."""
+
+    session: int
+    box: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardReceived:
+    """A session wants a datagram passed on to a box of this relay; or a relay passed one on from a box."""
+
+    session: int
+    box: bytes
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class PathChanged:
     """The session now uses this path; ``why`` is a short stable word."""
 
@@ -151,5 +168,7 @@ Event = (
     | StreamDelivered
     | DatagramReceived
     | PingAnswered
+    | BoxRegistered
+    | ForwardReceived
     | PathChanged
 )

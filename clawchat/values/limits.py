@@ -27,6 +27,12 @@ MIN_PACKET: Final = 48
 MAX_DATAGRAM_IPV6: Final = 1440
 """The largest datagram over IPv6, whose header is 20 bytes longer; a multiple of 16, as padded packets are."""
 
+RELAYED_BASE_DATAGRAM: Final = 1120
+"""The base size on a path through a relay, whose own packets are at first 1200 bytes and add 51."""
+
+RELAYED_MAX_DATAGRAM: Final = 1408
+"""The largest datagram through a relay: what a packet of 1472 bytes can carry, in the steps of probing."""
+
 MIN_HELLO: Final = 256
 """The shortest HELLO, so that a WELCOME always fits in the length of its HELLO."""
 
@@ -88,6 +94,23 @@ DEAD_PEER: Final = 180.0
 
 JITTER: Final = 0.2
 """Timers that two hosts could run in step move by up to this share, both ways."""
+
+# --- punching --------------------------------------------------------------------------------------
+
+BLIND_PRIME_TTL: Final = 5
+"""The time to live of a priming packet when our own NATs were not counted: past two or three of them."""
+
+FIRE_TIMES: Final = (0.0, 0.02, 0.06, 0.14, 0.3)
+"""When probes leave in one round, seconds after both ends are ready."""
+
+PUNCH_ROUNDS: Final = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+"""When rounds of punching begin, seconds after the first; the last interval repeats."""
+
+MAX_PROBES: Final = 256
+"""How many probes may wait for an answer; the oldest is forgotten for a newer one."""
+
+MAX_PENDING_FORWARDS: Final = 512
+"""How many relayed datagrams wait to be sent; the oldest is dropped for a newer one."""
 
 # --- this implementation ---------------------------------------------------------------------------
 
@@ -156,6 +179,9 @@ MTU_PROBE_TIMEOUT: Final = 1.0
 
 MTU_RAISE_INTERVAL: Final = 600.0
 """How long until larger sizes are tried again (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER)."""
+
+MTU_BLACK_HOLE_LOSSES: Final = 3
+"""After this many losses of larger datagrams, with none arriving, they are taken to vanish (RFC 8899 section 4.3)."""
 
 BLACK_HOLE_PAUSE: Final = 30.0
 """How long the base size is kept after larger datagrams seemed to vanish; an outage looks the same."""

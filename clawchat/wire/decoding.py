@@ -12,12 +12,15 @@ from clawchat.values.limits import MAX_ACK_RANGES, MAX_DATAGRAM, MAX_OBSERVED_CA
 from clawchat.wire.frames import (
     ACK,
     ACK_RANGE,
+    BOX_BYTES,
     CANDIDATES,
     CHALLENGE_BYTES,
     CLOSE,
     DATAGRAM,
     DATAGRAM_HEADER,
     FIN,
+    FORWARD,
+    FORWARD_HEADER,
     MAX_DATA,
     MAX_REASON,
     MAX_STREAM_DATA,
@@ -31,6 +34,7 @@ from clawchat.wire.frames import (
     Close,
     CloseCode,
     Datagram,
+    Forward,
     Frame,
     FrameType,
     MaxData,
@@ -40,6 +44,8 @@ from clawchat.wire.frames import (
     PathChallenge,
     PathResponse,
     Ping,
+    Punch,
+    Register,
     Reset,
     Stop,
     Stream,
@@ -159,6 +165,20 @@ def _decode_candidates(data: bytes, at: int) -> tuple[Candidates, int]:
     return Candidates(generation, tuple(addresses)), at
 
 
+def _decode_punch(data: bytes, at: int) -> tuple[Punch, int]:
+    return Punch(_take(data, at + 1, 1, "PUNCH")[0]), at + 2
+
+
+def _decode_register(data: bytes, at: int) -> tuple[Register, int]:
+    return Register(_take(data, at + 1, BOX_BYTES, "REGISTER")), at + 1 + BOX_BYTES
+
+
+def _decode_forward(data: bytes, at: int) -> tuple[Forward, int]:
+    _, length, box = FORWARD.unpack_from(data, at)
+    at += FORWARD_HEADER
+    return Forward(box, _take(data, at, length, "FORWARD")), at + length
+
+
 _DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     FrameType.PADDING: _decode_padding,
     FrameType.PING: _decode_ping,
@@ -174,6 +194,9 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     FrameType.PATH_CHALLENGE: _decode_path_challenge,
     FrameType.PATH_RESPONSE: _decode_path_response,
     FrameType.CANDIDATES: _decode_candidates,
+    FrameType.PUNCH: _decode_punch,
+    FrameType.REGISTER: _decode_register,
+    FrameType.FORWARD: _decode_forward,
 }
 
 

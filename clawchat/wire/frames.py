@@ -14,6 +14,9 @@
     PATH_CHALLENGE   0B | token 8
     PATH_RESPONSE    0C | token 8 | observed address
     CANDIDATES       0D | generation u32 | count u8 | addresses
+    PUNCH            0E | round u8
+    REGISTER         0F | box 16
+    FORWARD          10 | length u16 | box 16 | datagram
 
 ACK: ``first`` is how many numbers below ``largest`` are acknowledged with it; each further range leaves
 out ``gap`` numbers below the previous one and then acknowledges ``length``. An unknown type is a
@@ -48,6 +51,9 @@ class FrameType(IntEnum):
     PATH_CHALLENGE = 0x0B
     PATH_RESPONSE = 0x0C
     CANDIDATES = 0x0D
+    PUNCH = 0x0E
+    REGISTER = 0x0F
+    FORWARD = 0x10
 
 
 class CloseCode(IntEnum):
@@ -83,7 +89,10 @@ MAX_STREAMS = struct.Struct(">BI")
 DATAGRAM = struct.Struct(">BH")
 CLOSE = struct.Struct(">BHH")
 CANDIDATES = struct.Struct(">BIB")
+FORWARD = struct.Struct(">BH16s")
 
+BOX_BYTES: Final = 16
+FORWARD_HEADER: Final = FORWARD.size
 DATAGRAM_HEADER: Final = DATAGRAM.size
 PING_FRAME: Final = bytes((FrameType.PING,))
 _ZEROS: Final = bytes(MAX_DATAGRAM)
@@ -186,6 +195,25 @@ class Candidates(NamedTuple):
     addresses: tuple[Address, ...]
 
 
+class Punch(NamedTuple):
+    """Our NAT is open for your candidates: from now on what you send gets through, in this round of punching."""
+
+    round: int
+
+
+class Register(NamedTuple):
+    """Take what comes for this box at a relay, too."""
+
+    box: bytes
+
+
+class Forward(NamedTuple):
+    """To a relay: pass this on to a box. From a relay: this came from one; answer there."""
+
+    box: bytes
+    data: bytes
+
+
 Frame = (
     Padding
     | Ping
@@ -201,6 +229,9 @@ Frame = (
     | PathChallenge
     | PathResponse
     | Candidates
+    | Punch
+    | Register
+    | Forward
 )
 
 
@@ -233,7 +264,7 @@ def stream_word(stream: int, length: int) -> int:
     return FrameType.STREAM << 56 | length << 32 | stream
 
 
-def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911 - one row for each frame
+def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one row for each frame
     """Encode one frame."""
     match frame:
         case Padding(size):
@@ -263,6 +294,12 @@ def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911 - one row for each fra
             return bytes((FrameType.PATH_CHALLENGE,)) + token
         case PathResponse(token, observed):
             return bytes((FrameType.PATH_RESPONSE,)) + token + encode_address(observed)
+        case Punch(number):
+            return bytes((FrameType.PUNCH, number))
+        case Register(box):
+            return bytes((FrameType.REGISTER,)) + box
+        case Forward(box, data):
+            return FORWARD.pack(FrameType.FORWARD, len(data), box) + data
         case Candidates(generation, addresses):
             head = CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses))
             return head + b"".join(map(encode_address, addresses))

@@ -10,7 +10,7 @@ from clawchat.net.user_events import UserEvent
 from clawchat.services.chat_codec import ServerDecoder, encode
 from clawchat.services.chat_hub import Hub
 from clawchat.services.preface import CHAT, PrefaceReader
-from clawchat.session.session import SessionStats
+from clawchat.session.identity import SessionStats
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import LocallyClosed, SessionClosed
 from client.link import Link

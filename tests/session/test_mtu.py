@@ -111,3 +111,20 @@ def test_a_message_that_no_longer_fits_is_dropped_and_nothing_else_with_it() -> 
         pair.client.session.send_datagram(bytes(size))
     pair.drive(30)
     assert [len(event.data) for event in pair.server.told(DatagramReceived)] == [20, 30]
+
+
+@pytest.mark.parametrize("every", [0.02, 0.05, 0.2])
+def test_one_large_message_among_many_small_ones_gets_through(every: float) -> None:
+    """Small packets arrive all the time, so that nothing but the large one is missing."""
+    pair = Pair().handshake()
+    stream = pair.client.open(b"a first word")
+    pair.drive(5)
+    for end in pair.ends:
+        end.link.mtu = 1250
+    pair.client.session.write(stream, bytes(1400), fin=True)
+    shrunk = pair.now
+    while not pair.server.ended(stream) and pair.now < shrunk + 30:
+        pair.client.session.ping()
+        pair.drive(every)
+    assert pair.now - shrunk < 3
+    assert size_of(pair) == BASE_DATAGRAM

@@ -13,7 +13,15 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from clawchat.values.address import Address
 from clawchat.values.errors import UsageError
-from clawchat.values.events import DatagramReceived, PingAnswered, SessionEnded, StreamDelivered, StreamOpened
+from clawchat.values.events import (
+    DatagramReceived,
+    PingAnswered,
+    SessionEnded,
+    StreamDelivered,
+    StreamOpened,
+    StreamReset,
+    StreamStopped,
+)
 from clawchat.values.limits import BASE_DATAGRAM, DEAD_PEER
 from tests.session.test_transfer import content
 from tests.support.hostile import STRANGER
@@ -22,6 +30,7 @@ from tests.support.pair import CLIENT, End, Pair
 
 ENDS = st.sampled_from(["client", "server"])
 CHOICE = st.integers(0, 10_000)
+_ONCE = (StreamOpened, StreamReset, StreamStopped)
 CLEAR = {"delay": 0.02, "jitter": 0.0, "loss": 0.0, "duplicate": 0.0, "mtu": ETHERNET}
 
 
@@ -154,10 +163,12 @@ class Conversation(RuleBasedStateMachine):
         loss=st.sampled_from([0.0, 0.01, 0.1, 0.3]),
         duplicate=st.sampled_from([0.0, 0.1]),
         mtu=st.sampled_from([BASE_DATAGRAM, 1300, ETHERNET]),
+        grain=st.sampled_from([0.0, 0.001, 0.02]),
+        coalesce=st.booleans(),
     )
-    def weather(self, name: str, delay: float, jitter: float, loss: float, duplicate: float, mtu: int) -> None:  # noqa: PLR0913 - a row of a table
+    def weather(self, name: str, **conditions: float) -> None:
         end = self.end(name)
-        end.link = changed(end.link, delay=delay, jitter=jitter, loss=loss, duplicate=duplicate, mtu=mtu)
+        end.link = changed(end.link, **conditions)  # type: ignore[arg-type]  # each of its own type
 
     @rule(seconds=st.floats(0.0, 20.0))
     def outage(self, seconds: float) -> None:
@@ -207,6 +218,8 @@ class Conversation(RuleBasedStateMachine):
             answers = Counter(event.token for event in self.end(name).told(PingAnswered))
             delivered = Counter(event.stream for event in self.end(name).told(StreamDelivered))
             assert set((answers | delivered).values()) <= {1}
+            told = [event for event in self.end(name).events if isinstance(event, _ONCE)]
+            assert max(Counter((type(event), event.stream) for event in told).values(), default=1) == 1
             assert len(self.end(name).told(SessionEnded)) <= self.closed
 
     def teardown(self) -> None:

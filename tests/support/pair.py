@@ -96,13 +96,13 @@ class End:
             self.session.write(stream, data, fin=fin)
         return stream
 
-    def heard(self, stream: int) -> bytes:
-        """Return all that was read from a stream of the session."""
-        return bytes(self._received.get((self.session.id, stream), b""))
+    def heard(self, stream: int, session: int | None = None) -> bytes:
+        """Return all that was read from a stream, of the session that opened last if not said otherwise."""
+        return bytes(self._received.get((session or self.session.id, stream), b""))
 
-    def ended(self, stream: int) -> bool:
+    def ended(self, stream: int, session: int | None = None) -> bool:
         """Tell whether a stream was read to its end."""
-        return (self.session.id, stream) in self._ended
+        return (session or self.session.id, stream) in self._ended
 
     def told(self, kind: type[_E]) -> list[_E]:
         """Return the events of one kind."""
