@@ -30,7 +30,8 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
     """Connect, and close everything when the context ends. Raises PersonalError, CC-SERVER-SILENT among them."""
     credential, addresses = plan.opened.credential, host_addresses()
     host = plan.local.host or (ANY_IPV6 if _only_ipv6(credential, addresses) else ANY_IPV4)
-    endpoint = Endpoint(random=os.urandom, config=EndpointConfig(), keylog=keylog)
+    config = EndpointConfig(unix_offset=time.time() - time.monotonic())
+    endpoint = Endpoint(random=os.urandom, config=config, keylog=keylog)
     node = Node(endpoint, on_event=lambda _event: None)
     try:
         port = await node.open_port(Address(host, plan.local.port))

@@ -16,7 +16,9 @@ class EndpointConfig:
     """The limits and habits of one endpoint.
 
     ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
-    controller of a new path, ``candidates`` is where this end may be reached.
+    controller of a new path, ``candidates`` is where this end may be reached. Without ``punch`` a session that
+    began on a relay stays on it. ``unix_offset`` added to ``now``
+    gives Unix time, which HELLOs to reusable slots carry.
     """
 
     handshake_rate: float = HANDSHAKE_RATE
@@ -25,3 +27,5 @@ class EndpointConfig:
     max_sessions: int = MAX_SESSIONS
     congestion: Callable[[], CongestionController] = Cubic
     candidates: Sequence[Address] = ()
+    punch: bool = True
+    unix_offset: float = 0.0

@@ -19,6 +19,7 @@ from clawchat.session.attempts import Attempts
 from clawchat.session.build import Agreement, build_session
 from clawchat.session.config import EndpointConfig
 from clawchat.session.demux import Demultiplexer
+from clawchat.session.hellos import BUCKET_SECONDS
 from clawchat.session.initiator import Attempt
 from clawchat.session.links import Links
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
@@ -101,10 +102,18 @@ class Endpoint:
         """The ids of the slots that may be joined."""
         return self._responder.armed()
 
-    def connect(self, credential: Credential, *, port: int, now: float, timeout: float = HANDSHAKE_TIMEOUT) -> int:
+    def connect(
+        self,
+        credential: Credential,
+        *,
+        port: int,
+        now: float,
+        timeout: float = HANDSHAKE_TIMEOUT,
+        direct: bool = True,
+    ) -> int:
         """Begin a handshake through one of our ports; return the id of the session to be.
 
-        SessionOpened or SessionEnded(HandshakeFailed) follows.
+        SessionOpened or SessionEnded(HandshakeFailed) follows. Without ``direct`` only ``try_path`` gives it paths.
         """
         attempt = Attempt(
             next(self._ids),
@@ -113,8 +122,10 @@ class Endpoint:
             header_key=self._header_key,
             port=port,
             own=self.candidates,
+            direct=direct,
             random=self.random,
             keylog=self._keylog,
+            unix_offset=self.config.unix_offset,
             deadline=now + timeout,
             now=now,
         )
@@ -130,7 +141,9 @@ class Endpoint:
         self._attempts.add_path(attempt_id, path, now=now)
 
     def ways(self, addresses: tuple[Address, ...]) -> tuple[Path, ...]:
-        """List the paths from our ports to these addresses."""
+        """List the paths from our ports to these addresses, none if we do not punch."""
+        if not self.config.punch:
+            return ()
         ports = self.ports.items()
         return tuple(Path(port, to) for port, own in ports for to in addresses if own.is_ipv6 == to.is_ipv6)
 
@@ -234,6 +247,7 @@ class Endpoint:
             header_key=self._header_key,
             candidates=self.candidates,
             keylog=self._keylog,
+            bucket=int((now + self.config.unix_offset) // BUCKET_SECONDS),
             now=now,
         )
         session_id = next(self._ids)

@@ -12,6 +12,7 @@ from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.keylog import KeyLog
 from clawchat.crypto.noise import Initiator, Secrets
 from clawchat.session.build import Agreement
+from clawchat.session.hellos import BUCKET_SECONDS
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram
@@ -58,6 +59,7 @@ class Attempt:
         "_random",
         "_retry",
         "_tries",
+        "_unix_offset",
         "cid",
         "deadline",
         "id",
@@ -72,8 +74,10 @@ class Attempt:
         header_key: bytes,
         port: int,
         own: Sequence[Address],
+        direct: bool,
         random: Callable[[int], bytes],
         keylog: KeyLog | None,
+        unix_offset: float,
         deadline: float,
         now: float,
     ) -> None:
@@ -86,10 +90,11 @@ class Attempt:
         self._own = tuple(own)
         self._random = random
         self._keylog = keylog
-        self._paths = [Path(port, candidate) for candidate in credential.candidates]
+        self._paths = [Path(port, candidate) for candidate in credential.candidates] if direct else []
         self._tries: deque[_Try] = deque(maxlen=MAX_INITIATOR_TRIES)
         self._retry = 0
         self._next_at = now
+        self._unix_offset = unix_offset
 
     def next_timeout(self) -> float:
         """Return when the next HELLO is due, or the attempt ends."""
@@ -117,7 +122,7 @@ class Attempt:
         )
         size = _SMALLEST_HELLO + int.from_bytes(self._random(2), "big") % (RELAYED_BASE_DATAGRAM - _SMALLEST_HELLO + 1)
         datagram = seal_hello(
-            self._credential, self._keys, noise, self._hello(), random=self._random, size=size, keylog=self._keylog
+            self._credential, self._keys, noise, self._hello(now), random=self._random, size=size, keylog=self._keylog
         )
         self._tries.append(_Try(noise, now))
         out.extend(Transmit(datagram, len(datagram), path) for path in self._paths)
@@ -126,8 +131,8 @@ class Attempt:
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)
         self._retry += 1
 
-    def _hello(self) -> Hello:
-        return Hello(self.cid, self._header_key, self._own)
+    def _hello(self, now: float) -> Hello:
+        return Hello(self.cid, self._header_key, self._own, int((now + self._unix_offset) // BUCKET_SECONDS))
 
     def receive(self, header: bytes, datagram: memoryview, *, now: float) -> Welcomed:
         """Take the WELCOME to any of our HELLOs, the latest first. Raises BadDatagram."""
@@ -136,7 +141,7 @@ class Attempt:
         reason = BadDatagram("noise")
         for attempt in reversed(self._tries):
             try:
-                welcome = open_welcome(datagram, self._keys, attempt.noise, self._hello(), keylog=self._keylog)
+                welcome = open_welcome(datagram, self._keys, attempt.noise, self._hello(now), keylog=self._keylog)
             except BadDatagram as refused:
                 reason = refused
                 continue

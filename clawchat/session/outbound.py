@@ -205,7 +205,8 @@ class Outbound:
             if not self.pacer.allows(size, now=now):
                 return max(self.pacer.ready_at(size), now + PACING_GRAIN)
             if small or ready < 2 * size or room < 2 * size:
-                self._send_single(out, path, now=now)
+                if not self._send_single(out, path, now=now):
+                    return 0.0
             else:
                 self._send_bulk(out, path, room, now=now)
         return now

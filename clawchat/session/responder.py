@@ -10,6 +10,7 @@ from clawchat.crypto.header import HeaderCipher, HeaderMask
 from clawchat.crypto.keylog import KeyLog
 from clawchat.crypto.noise import Secrets
 from clawchat.session.build import PARAMETERS, Agreement
+from clawchat.session.hellos import SeenHellos
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram, UsageError
 from clawchat.values.events import Role
@@ -18,7 +19,6 @@ from clawchat.values.limits import (
     HANDSHAKE_BURST,
     HANDSHAKE_RATE,
     MAX_HELLO,
-    MAX_SEEN_HELLOS,
     MIN_HELLO,
 )
 from clawchat.values.timers import NEVER
@@ -43,7 +43,7 @@ class _Armed:
     def __init__(self, slot: Slot, deadline: float) -> None:
         self.slot = slot
         self.deadline = deadline
-        self.seen: set[bytes] = set()
+        self.seen = SeenHellos(reusable=slot.reusable)
 
 
 class Budget:
@@ -132,6 +132,7 @@ class Responder:
         header_key: bytes,
         candidates: tuple[Address, ...],
         keylog: KeyLog | None,
+        bucket: int,
         now: float,
     ) -> Answer:
         """Answer a HELLO. Raises BadDatagram, and then nothing has changed but the budget."""
@@ -139,14 +140,12 @@ class Responder:
         slot = armed.slot
         message = unseal_hello(datagram, slot, keylog=keylog)
         ephemeral = message[:EPHEMERAL_BYTES]
-        if ephemeral in armed.seen:
-            raise BadDatagram("repeat")
-        if len(armed.seen) >= MAX_SEEN_HELLOS and not slot.reusable:
-            raise BadDatagram("flood")
+        armed.seen.check(ephemeral)
         if not self._budget.take(now=now):
             raise BadDatagram("budget")
         hello, noise = open_hello(message, slot, keylog=keylog)
-        armed.seen.add(ephemeral)
+        armed.seen.judge(hello.bucket, bucket)
+        armed.seen.add(ephemeral, bucket)
         header = HeaderMask(hello.header_key)
         welcome = Welcome(cid, header_key, path.remote, candidates, PARAMETERS)
         welcome_datagram = seal_welcome(
