@@ -65,22 +65,61 @@ def connect(
 
 @cli.command()
 @opening_options
+@click.option("-o", "hello", type=PATH, default="hello.claw", show_default=True, help="The file to take to the server.")
+@click.option("-i", "welcome", type=PATH, help="Where its answer will be.  [default: welcome.claw beside it]")
+@click.option("--name", help="What you are called in the chat; your login name without it.")
+@click.option("--room", help="The room to talk in.  [default: lobby]")
+@as_json
+def offer(
+    hello: pathlib.Path,
+    welcome: pathlib.Path | None,
+    name: str | None,
+    room: str | None,
+    *,
+    as_json: bool,
+    **shared: Any,  # noqa: ANN401 - as above
+) -> int:
+    """Connect by two files that are carried by hand, and chat.
+
+    This writes hello.claw and waits. Have `clawchat-server answer hello.claw -o welcome.claw` run on the server, put
+    welcome.claw beside hello.claw, and the session begins. Neither file is of use to anybody else.
+    """
+    from clawchat.net.carrying import HandPost
+    from clawchat.net.loop import run
+    from client.connect import converse
+    from client.request import Request
+    from client.screen import make_screen
+
+    request = Request(**shared)
+    if request.drop is not None:
+        raise PersonalError("CC-USAGE", "`offer` is for files carried by hand", "Use `connect --drop DIRECTORY`.")
+    post = HandPost(hello.absolute(), (welcome or hello.with_name("welcome.claw")).absolute())
+    plan = request.plan(name=name, room=room, post=post)
+    interactive = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    return run(converse(plan, lambda: make_screen(interactive=interactive, as_json=as_json, linger=None, listen=0.0)))
+
+
+@cli.command()
+@opening_options
 @click.option("-c", "--count", type=click.IntRange(min=1), default=4, show_default=True, help="How many pings.")
 @click.option("--interval", type=click.FloatRange(min=0.01), default=1.0, show_default=True, help="Seconds between.")
+@click.option("--until-direct", is_flag=True, help="Go on until no relay is needed; exit 6 if that takes too long.")
 @as_json
-def ping(count: int, interval: float, *, as_json: bool, **shared: Any) -> int:  # noqa: ANN401 - as above
+def ping(count: int, interval: float, *, until_direct: bool, as_json: bool, **shared: Any) -> int:  # noqa: ANN401 - as above
     """Measure the round trip to a server.
 
     Without a file, a running `clawchat connect` of yours measures it. With one, this connects by itself, and
     that uses the file up: it serves once.
     """
-    from client.ping import ping_through_running, ping_with_plan
+    from client.ping import Series, ping_through_running, ping_with_plan
     from client.request import Request
 
     request = Request(**shared)
     if request.what is None and request.file is None:
-        return ping_through_running(count, interval, as_json=as_json)
-    return ping_with_plan(request.plan(), count, interval, as_json=as_json)
+        series = Series(count, interval, request.settings().networking.hole_punch_timeout if until_direct else None)
+        return ping_through_running(series, as_json=as_json)
+    plan = request.plan()
+    return ping_with_plan(plan, Series(count, interval, plan.timeout if until_direct else None), as_json=as_json)
 
 
 @cli.command()
@@ -99,6 +138,22 @@ def status(*, as_json: bool) -> None:
         raise none_running()
     for _, event in found:
         print(encode(event, time=time.time()) if as_json else plain(describe(event) or []).removeprefix(MARK))
+
+
+@cli.command()
+@config_option
+@click.option("--stun", multiple=True, metavar="HOST[:PORT]", help="Ask this STUN server; may be given several times.")
+@click.option("--port-mapping/--no-port-mapping", default=None, help="Try to map a port at the router.  [default: try]")
+@as_json
+def netcheck(config: pathlib.Path | None, stun: tuple[str, ...], *, port_mapping: bool | None, as_json: bool) -> int:
+    """Find out what the network does to direct paths: addresses, NAT, router, firewall.
+
+    Only the router and the STUN servers that you name are asked, here or under networking.stun_servers in
+    client.yaml. Two servers at least are needed to judge a NAT, or one that has two addresses.
+    """
+    from client.netcheck import check_network
+
+    return check_network(config, stun, port_mapping=port_mapping, as_json=as_json)
 
 
 @cli.command("explain")

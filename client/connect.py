@@ -44,6 +44,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             room=plan.room,
             token=plan.opened.notes.token,
             emit=screen.show,
+            why_relayed=server.ways.why_relayed,
         )
         screen.attach(link)
         await stack.enter_async_context(control_socket(plan.places.runtime, link, screen.show))

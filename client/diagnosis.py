@@ -8,20 +8,13 @@ from dataclasses import dataclass
 from typing import Final
 
 from clawchat.crypto.credential import Credential
+from clawchat.nat.scope import is_public
 
 CLOCK_TOLERANCE: Final = 60
 """Seconds by which two clocks in order may differ."""
 
 # How many leading bits two hosts of one network usually share.
 _USUAL_PREFIX: Final = {4: 24, 6: 64}
-
-# RFC 1918, RFC 6598 (a carrier's own NAT), RFC 3927, RFC 4193, RFC 4291: nobody routes to these from elsewhere.
-_PRIVATE: Final = tuple(
-    map(
-        ipaddress.ip_network,
-        ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +89,7 @@ def _of_addresses(
         return [
             Finding(f"the server has {only} addresses only, and this machine has none", f"Use a network with {only}.")
         ]
-    if all(any(address in network for network in _PRIVATE) for address in servers) and not any(
-        _near(a, b) for a in own for b in servers
-    ):
+    if not any(is_public(str(address)) for address in servers) and not any(_near(a, b) for a in own for b in servers):
         shown = ", ".join(map(str, servers))
         return [
             Finding(

@@ -7,10 +7,10 @@ import contextlib
 import os
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 from clawchat.crypto.credential import Credential
-from clawchat.net.connection import Connection, connect
+from clawchat.net.connection import Connection, opened_session
 from clawchat.net.driver import Node
 from clawchat.net.interfaces import host_addresses, host_candidates
 from clawchat.session.config import EndpointConfig
@@ -20,37 +20,61 @@ from clawchat.values.errors import HandshakeFailed, PersonalError
 from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
 from client.diagnosis import diagnose
 from client.plan import Plan
+from client.post import by_post
+from client.settings import Way
+from client.ways import RelayedWays
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - the server may be reached through any interface
 ANY_IPV6: Final = "::"
 
 
+class Dialled(NamedTuple):
+    """A connection, and the ways it may go by."""
+
+    connection: Connection
+    ways: RelayedWays
+
+
 @contextlib.asynccontextmanager
-async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> AsyncIterator[Connection]:
+async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> AsyncIterator[Dialled]:
     """Connect, and close everything when the context ends. Raises PersonalError, CC-SERVER-SILENT among them."""
     credential, addresses = plan.opened.credential, host_addresses()
     host = plan.local.host or (ANY_IPV6 if _only_ipv6(credential, addresses) else ANY_IPV4)
-    config = EndpointConfig(unix_offset=time.time() - time.monotonic())
+    direct = plan.way is not Way.RELAY
+    config = EndpointConfig(unix_offset=time.time() - time.monotonic(), punch=direct)
     endpoint = Endpoint(random=os.urandom, config=config, keylog=keylog)
     node = Node(endpoint, on_event=lambda _event: None)
+    ways: RelayedWays | None = None
     try:
         port = await node.open_port(Address(host, plan.local.port))
-        endpoint.candidates = tuple(host_candidates(node.ports[port].address))[:MAX_OBSERVED_CANDIDATES]
+        if direct:
+            endpoint.candidates = tuple(host_candidates(node.ports[port].address))[:MAX_OBSERVED_CANDIDATES]
+        ways = RelayedWays(node, endpoint, credential, plan.way)
         try:
-            connection = await connect(node, credential, port=port, timeout=plan.timeout)
+            if plan.post is not None:
+                connection = await by_post(plan, plan.post, node, endpoint, port=port)
+            else:
+                attempt = endpoint.connect(
+                    credential, port=port, now=time.monotonic(), timeout=plan.timeout, direct=direct
+                )
+                ways.begin(attempt, port=port)
+                connection = await opened_session(node, attempt)
         except HandshakeFailed as failed:
-            raise silent_server(credential, plan.timeout, addresses, sorted(endpoint.path_errors)) from failed
-        yield connection
+            raise silent_server(credential, plan.timeout, addresses, sorted(endpoint.path_errors), ways) from failed
+        ways.opened(connection)
+        yield Dialled(connection, ways)
     finally:
+        if ways is not None:
+            await asyncio.shield(ways.close())
         await asyncio.shield(node.close())
 
 
 def silent_server(
-    credential: Credential, timeout: float, addresses: Sequence[str], complaints: Sequence[str]
+    credential: Credential, timeout: float, addresses: Sequence[str], complaints: Sequence[str], ways: RelayedWays
 ) -> PersonalError:
     """Make the error of a server that did not answer, with all that this side can see of the reason."""
     found = diagnose(credential, now_unix=int(time.time()), own_addresses=addresses, path_errors=complaints)
-    cause = f"no answer from {credential.name} within {timeout:g} s"
+    cause = f"no answer from {credential.name} within {timeout:g} s" + _of_relays(ways)
     if not found:
         tried = ", ".join(map(str, credential.candidates)) or "no address"
         unseen = "the file was replaced or used by somebody else, the server is down, or a firewall drops UDP"
@@ -62,6 +86,15 @@ def silent_server(
     return PersonalError(
         "CC-SERVER-SILENT", f"{cause}: " + "; ".join(finding.cause for finding in found), found[0].action
     )
+
+
+def _of_relays(ways: RelayedWays) -> str:
+    """Say what the relays did for a handshake that failed."""
+    if not ways.named:
+        return ""
+    if not ways.joined:
+        return ", nor from " + ("its relay" if len(ways.named) == 1 else "any of its relays")
+    return ", although a relay of it was reached"
 
 
 def _only_ipv6(credential: Credential, addresses: Sequence[str]) -> bool:

@@ -46,7 +46,15 @@ class Link:
     """
 
     def __init__(  # noqa: PLR0913 - who, where and as whom
-        self, peer: Peer, *, server: str, name: str, room: str, token: str, emit: Callable[[UserEvent], None]
+        self,
+        peer: Peer,
+        *,
+        server: str,
+        name: str,
+        room: str,
+        token: str,
+        emit: Callable[[UserEvent], None],
+        why_relayed: Callable[[], str] = str,
     ) -> None:
         self.server = server
         self.room = room
@@ -54,6 +62,7 @@ class Link:
         self.ended: asyncio.Future[ClawchatError] = asyncio.get_running_loop().create_future()
         self._peer = peer
         self._emit = emit
+        self._why_relayed = why_relayed
         self._chat = ChatClient(name, token=token or None)
         self.pulse = Pulse(peer, emit)
         self.roster = Roster()
@@ -169,6 +178,11 @@ class Link:
         return describe_path(self._peer.path)
 
     @property
+    def not_direct(self) -> str | None:
+        """Why a relay carries the session, None if none does."""
+        return self._why_relayed() if self._peer.path.relayed else None
+
+    @property
     def rtt(self) -> float:
         """The smoothed round trip time in seconds."""
         return self._peer.stats().rtt
@@ -199,6 +213,7 @@ class Link:
             room=self.room,
             words=self._peer.words,
             path=self.path,
+            not_direct=self.not_direct,
             rtt_ms=round(figures.rtt * 1000, 3),
             loss=round(figures.loss, 4),
             sent=self.outbox.sent,

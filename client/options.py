@@ -9,6 +9,7 @@ from typing import Any, Final, TypeVar
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
+WAYS: Final = ("auto", "direct", "relay")
 PATH: Final = click.Path(path_type=pathlib.Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print lines of JSON on standard output.")
 
@@ -25,6 +26,12 @@ def opening_options(command: F) -> F:
         click.option("--file", "file", type=PATH, help="The security file, as the argument."),
         click.option("--key-file", type=PATH, help="The server's bootstrap key, which opens the file."),
         click.option("--passphrase-file", type=PATH, help="Read the passphrase from the first line of this file."),
+        click.option(
+            "--path",
+            type=click.Choice(WAYS),
+            help="Go direct only, or by relays only.  [default: auto, whatever works]",
+        ),
+        click.option("--drop", type=PATH, metavar="DIRECTORY", help="Shake hands by files in this shared directory."),
         click.option("--timeout", type=float, help="Give up after this many seconds without an answer.  [default: 60]"),
         click.option("--ip", help="Use this address of this machine, instead of any."),
         click.option("--port", type=click.IntRange(1, 65535), help="Use this UDP port here, instead of a random one."),

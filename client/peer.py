@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Final, Protocol
 
 from clawchat.session.identity import SessionStats
 from clawchat.values.address import Path
 from clawchat.values.errors import SessionClosed
+
+RELAYED: Final = "relay"
+"""How a path is named that a relay carries."""
 
 
 class ChatStream(Protocol):
@@ -51,4 +54,4 @@ class Peer(Protocol):
 
 def describe_path(path: Path) -> str:
     """Name a path for a person."""
-    return f"{path.remote} (direct)"
+    return RELAYED if path.relayed else f"{path.remote} (direct)"

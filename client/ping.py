@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import statistics
 import sys
 import time
+from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Final
 
 from clawchat.net.events_json import encode
@@ -14,7 +17,9 @@ from clawchat.net.loop import run
 from clawchat.net.paths import places
 from clawchat.net.user_events import Notice, PingLost, PingSummary, Pong, UserEvent
 from clawchat.values.catalog import ExitCode
+from clawchat.values.errors import PersonalError
 from client.interrupts import Interrupts, unless_interrupted
+from client.peer import RELAYED
 from client.plan import Plan
 from client.pulse import Pulse
 from client.reach import reached
@@ -56,26 +61,50 @@ class Board:
         return ExitCode.OK if times else ExitCode.TIMEOUT
 
 
-def ping_through_running(count: int, interval: float, *, as_json: bool) -> int:
-    """Let the newest client that runs measure it. Raises PersonalError (CC-NOT-RUNNING)."""
+@dataclass(frozen=True, slots=True)
+class Series:
+    """How many pings, how far apart, and for how long at most until the path is direct, None: never mind the path."""
+
+    count: int
+    interval: float
+    direct_within: float | None = None
+
+    def pauses(self) -> Iterator[float]:
+        """Go through the pings: yield how long to wait before each. Raises PersonalError (CC-NO-DIRECT-PATH)."""
+        began = time.monotonic()
+        for index in itertools.count() if self.direct_within is not None else range(self.count):
+            if self.direct_within is not None and time.monotonic() - began > self.direct_within:
+                cause = f"the path was not direct within {self.direct_within:g} s"
+                raise PersonalError("CC-NO-DIRECT-PATH", cause, "`clawchat netcheck` says what this network does.")
+            yield self.interval if index else 0.0
+
+    def is_over(self, answer: Pong | PingLost) -> bool:
+        """Tell whether this answer is the one that was waited for."""
+        return self.direct_within is not None and isinstance(answer, Pong) and answer.path != RELAYED
+
+
+def ping_through_running(series: Series, *, as_json: bool) -> int:
+    """Let the newest client that runs measure it. Raises PersonalError: CC-NOT-RUNNING, CC-NO-DIRECT-PATH."""
     found = running_clients(places("client").runtime)
     if not found:
         raise none_running()
     board = Board(as_json=as_json)
     with contextlib.suppress(KeyboardInterrupt):
-        for index in range(count):
-            if index:
-                time.sleep(interval)
-            board.show(ping_running(found[-1][0], timeout=TIMEOUT))
+        for pause in series.pauses():
+            time.sleep(pause)
+            answer = ping_running(found[-1][0], timeout=TIMEOUT)
+            board.show(answer)
+            if series.is_over(answer):
+                break
     return board.finish()
 
 
-def ping_with_plan(plan: Plan, count: int, interval: float, *, as_json: bool) -> int:
-    """Connect and measure it; the file is used up."""
-    return run(_ping(plan, Board(as_json=as_json), count, interval))
+def ping_with_plan(plan: Plan, series: Series, *, as_json: bool) -> int:
+    """Connect and measure it; the file is used up. Raises PersonalError, CC-NO-DIRECT-PATH among them."""
+    return run(_ping(plan, Board(as_json=as_json), series))
 
 
-async def _ping(plan: Plan, board: Board, count: int, interval: float) -> int:
+async def _ping(plan: Plan, board: Board, series: Series) -> int:
     if not plan.opened.back:
         board.show(Notice("this uses the security file up: it serves once"))
     with Interrupts() as interrupts:
@@ -84,11 +113,15 @@ async def _ping(plan: Plan, board: Board, count: int, interval: float) -> int:
             pulse = Pulse(server.connection, board.show)
 
             async def all_pings() -> None:
-                for index in range(count):
-                    if index:
-                        await asyncio.sleep(interval)
-                    board.show(await pulse.ping(TIMEOUT))
+                for pause in series.pauses():
+                    await asyncio.sleep(pause)
+                    answer = await pulse.ping(TIMEOUT)
+                    board.show(answer)
+                    if series.is_over(answer):
+                        break
 
-            await unless_interrupted(all_pings(), interrupts)
-            await unless_interrupted(server.wait_handover(), interrupts)
+            try:
+                await unless_interrupted(all_pings(), interrupts)
+            finally:
+                await unless_interrupted(server.wait_handover(), interrupts)
     return board.finish()

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pathlib
 from dataclasses import dataclass
 
+from clawchat.net.carrying import Post
 from clawchat.net.paths import Places
 from clawchat.values.address import Address
 from client.opening import Opened
+from client.settings import Way
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +24,7 @@ class Plan:
     local: Address  # our own end; an empty host is any address, port 0 a random one
     keylog: pathlib.Path | None = None
     forget: bool = False
+    way: Way = Way.AUTO
+    post: Post | None = None  # what carries the handshake instead of datagrams
+    post_timeout: float = 0.0  # seconds until it must have brought an answer
+    stun_servers: tuple[str, ...] = ()  # who tells where we are seen from outside, if the post must know

@@ -9,15 +9,16 @@ import time
 from collections.abc import AsyncIterator, Callable
 from typing import Final
 
-from clawchat.net.connection import Connection
 from clawchat.net.report import personal
-from clawchat.net.user_events import Connected, Connecting, Notice, UserEvent
+from clawchat.net.user_events import Connected, Connecting, Notice, PathChanged, UserEvent
+from clawchat.values.address import Path
 from clawchat.values.errors import PersonalError, SessionClosed
-from client.dial import dialled
+from client.dial import Dialled, dialled
 from client.keylog import KeyLog
 from client.peer import describe_path
 from client.plan import Plan
 from client.returns import Handovers, KnownServers
+from client.settings import Way
 from client.used import UsedFiles
 
 HANDOVER_WAIT: Final = 2.0
@@ -27,8 +28,9 @@ HANDOVER_WAIT: Final = 2.0
 class Reached:
     """A connection, and what the server hands over on it."""
 
-    def __init__(self, connection: Connection, plan: Plan, emit: Callable[[UserEvent], None]) -> None:
-        self.connection = connection
+    def __init__(self, dialled_: Dialled, plan: Plan, emit: Callable[[UserEvent], None]) -> None:
+        connection = self.connection = dialled_.connection
+        self.ways = dialled_.ways
         self.server = plan.opened.credential.name
         self._emit = emit
         self._known = KnownServers(plan.places.state)
@@ -38,6 +40,37 @@ class Reached:
         self._task.add_done_callback(self._not_kept)
         if plan.forget:
             self._known.forget(self.server)
+
+    async def wait_direct(self, seconds: float) -> None:
+        """Wait until no relay is needed, and leave them. Raises PersonalError: CC-NO-DIRECT-PATH, SessionClosed."""
+        changed = asyncio.Event()
+        tell = self.connection.on_path
+
+        def on_path(path: Path, why: str) -> None:
+            changed.set()
+            if tell is not None:
+                tell(path, why)
+
+        self.connection.on_path = on_path
+        self.connection.on_closed = lambda _: changed.set()
+        try:
+            async with asyncio.timeout(seconds):
+                while self.connection.path.relayed and self.connection.error is None:
+                    await changed.wait()
+                    changed.clear()
+        except TimeoutError:
+            await self.wait_handover()
+            raise self._no_direct_path(seconds) from None
+        finally:
+            self.connection.on_path, self.connection.on_closed = tell, None
+        if self.connection.error is not None:
+            raise self.connection.error
+        self.ways.leave()
+
+    def _no_direct_path(self, seconds: float) -> PersonalError:
+        cause = f"{self.server} was reached over a relay, but not directly within {seconds:g} s"
+        back = f"clawchat connect {self.server}" if self.server in self._known.names() else "clawchat connect FILE.sec"
+        return PersonalError("CC-NO-DIRECT-PATH", cause, f"Let the relay carry it: `{back} --path auto`.")
 
     async def wait_handover(self) -> None:
         """Wait, for a moment, until there is a way back."""
@@ -71,14 +104,21 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
     credential = plan.opened.credential
     with contextlib.ExitStack() as stack:
         keylog = stack.enter_context(KeyLog(plan.keylog)) if plan.keylog else None
-        emit(Connecting(credential.name, len(credential.candidates), plan.timeout))
+        ways = (0 if plan.way is Way.RELAY else len(credential.candidates)), len(credential.relays)
+        emit(Connecting(credential.name, ways[0], plan.timeout if plan.post is None else plan.post_timeout, ways[1]))
+        if plan.post is not None:
+            emit(Notice(plan.post.instructions))
         began = time.monotonic()
-        async with dialled(plan, keylog) as connection:
+        async with dialled(plan, keylog) as found_ways:
+            connection = found_ways.connection
             _remember_used(plan, emit)
+            connection.on_path = lambda path, why: emit(PathChanged(describe_path(path), why))
             seconds = round(time.monotonic() - began, 3)
             emit(Connected(credential.name, connection.words, describe_path(connection.path), seconds))
-            found = Reached(connection, plan, emit)
+            found = Reached(found_ways, plan, emit)
             stack.callback(found.stop)
+            if plan.way is Way.DIRECT and connection.path.relayed:
+                await found.wait_direct(plan.timeout)
             yield found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from typing import Final, TypeAlias, assert_never
 
+from clawchat.nat.reasons import REASONS
 from clawchat.net.user_events import (
     Accepted,
     Back,
@@ -17,6 +18,7 @@ from clawchat.net.user_events import (
     Members,
     Message,
     Missed,
+    NetCheck,
     Notice,
     PathChanged,
     PingLost,
@@ -56,6 +58,7 @@ QUOTE_LENGTH: Final = 40
 
 # Characters that turn the direction of a line could make a name or a text read as another one.
 _DIRECTION: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_MOVES: Final = {"direct": "", "roamed": "its address changed", "suspect": "the direct path fell silent"}
 _USUAL_LEAVES: Final = frozenset({"", "left"})
 _REFUSALS: Final = {
     "not-in-room": "you are not in that room",
@@ -74,6 +77,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
     match event:
         case Connecting():
             ways = "1 address" if event.candidates == 1 else f"{event.candidates} addresses"
+            if event.relays:
+                ways += ", 1 relay" if event.relays == 1 else f", {event.relays} relays"
             return _info(f"connecting to {event.server} ({ways}, for at most {event.timeout:g} s) …")
         case Connected():
             return [
@@ -106,7 +111,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
         case Missed():
             return _warn(f"{event.count} messages to you were left out, because this end was too slow")
         case PathChanged():
-            return _info(f"now over {event.path}" + (f" ({event.why})" if event.why else ""))
+            why = _MOVES.get(event.why, event.why)
+            return _info(f"now over {event.path}" + (f" ({why})" if why else ""))
         case Silent():
             return _warn(f"no answer for {event.seconds:.0f} s, still trying")
         case Back():
@@ -119,6 +125,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
             return _info(_summary(event))
         case Status():
             return _info(_status(event))
+        case NetCheck():
+            return _info(f"the network is {event.reach}: {event.meaning}")
         case Notice():
             return _info(event.text)
         case Closed():
@@ -212,6 +220,9 @@ def _status(event: Status) -> str:
     rows = [f"{event.server}: {event.state} for {_span(event.age)} (process {event.pid})"]
     if event.path:
         rows.append(f"  path          {event.path}, round trip {rtt}{loss}")
+    if event.not_direct:
+        meaning = REASONS.get(event.not_direct)  # type: ignore[call-overload] # a StrEnum's members are found by text
+        rows.append(f"  not direct    {meaning.cause if meaning else event.not_direct}")
     if event.words:
         rows.append(f"  safety words  {event.words}")
     if event.name:

@@ -14,16 +14,19 @@ from typing import Final
 
 import click
 
+from clawchat.net.carrying import CARRY_TIMEOUT, DropPost, Post
 from clawchat.net.config import Loaded
+from clawchat.net.drop import DirectoryDrop
 from clawchat.net.paths import Places, places
 from clawchat.services.chat_fields import clean_name
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError
+from clawchat.values.limits import MEETING_LIFE
 from client.keylog import WARNING as KEYLOG_WARNING
 from client.opening import Opener
 from client.plan import Plan
 from client.returns import KnownServers
-from client.settings import Settings, load_settings
+from client.settings import Settings, Way, load_settings
 
 TERMINAL: Final = "/dev/tty"
 
@@ -36,6 +39,7 @@ class Request:
     file: pathlib.Path | None
     key_file: pathlib.Path | None
     passphrase_file: pathlib.Path | None
+    path: str | None
     timeout: float | None
     ip: str | None
     port: int | None
@@ -44,17 +48,12 @@ class Request:
     ignore_used: bool
     forget: bool
     config: pathlib.Path | None
+    drop: pathlib.Path | None = None
 
-    def plan(self, *, name: str | None = None, room: str | None = None) -> Plan:
-        """Open the security file and make the plan. Raises PersonalError."""
-        flags = {
-            "client.name": name,
-            "client.room": room,
-            "client.key_file": self.key_file,
-            "networking.hole_punch_timeout": self.timeout,
-        }
+    def plan(self, *, name: str | None = None, room: str | None = None, post: Post | None = None) -> Plan:
+        """Open the security file and make the plan; a post goes before the drop folder. Raises PersonalError."""
         found = places("client")
-        settings = settings_of(found, self.config, flags).value
+        settings = self.settings({"client.name": name, "client.room": room, "client.key_file": self.key_file})
         if self.passphrase_file is not None and self.key_file is None:
             settings = dataclasses.replace(settings, client=dataclasses.replace(settings.client, key_file=None))
         opener = Opener(
@@ -68,6 +67,12 @@ class Request:
         opened = opener.open(self._what(), now_unix=time.time())
         if self.keylog is not None:
             click.secho(KEYLOG_WARNING.format(file=self.keylog), err=True, bold=True, fg="red", color=colour())
+        way = Way(settings.networking.path)
+        if way is Way.RELAY and (post is not None or self.drop is not None):
+            cause = "files carry a handshake to find a direct path, which `--path relay` rules out"
+            raise PersonalError("CC-USAGE", cause, "Leave out `--path relay`.")
+        if post is None and self.drop is not None:
+            post = DropPost(DirectoryDrop(self.drop), bytes(opened.credential.keys().mailbox))
         return Plan(
             opened=opened,
             places=found,
@@ -77,7 +82,16 @@ class Request:
             local=self._local(),
             keylog=self.keylog,
             forget=self.forget,
+            way=way,
+            post=post,
+            post_timeout=self.timeout or (CARRY_TIMEOUT if self.drop is not None else MEETING_LIFE),
+            stun_servers=settings.networking.stun_servers,
         )
+
+    def settings(self, flags: Mapping[str, object] | None = None) -> Settings:
+        """Read the configuration; these flags and our own go before it."""
+        own = {"networking.hole_punch_timeout": self.timeout, "networking.path": self.path}
+        return settings_of(places("client"), self.config, {**(flags or {}), **own}).value
 
     def _what(self) -> str:
         if self.what and self.file:

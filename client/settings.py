@@ -5,9 +5,11 @@ from __future__ import annotations
 import pathlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import Enum
 
+from clawchat.nat.stun import complaint
 from clawchat.net.config import Loaded, load
-from clawchat.net.config_schema import between, option, section
+from clawchat.net.config_schema import between, each, one_of, option, section
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_NAME_BYTES, is_name
 from clawchat.values.errors import ConfigError
@@ -19,6 +21,19 @@ A flag goes before CLAWCHAT_SECTION_KEY in the environment, that before this fil
 `clawchat config check` names the file, line and column of a mistake."""
 
 LONGEST_TIMEOUT = 3600.0
+
+
+class Way(Enum):
+    """What ``--path`` may be."""
+
+    AUTO = "auto"
+    """All ways at once; a relay is left for a direct path as soon as there is one."""
+
+    DIRECT = "direct"
+    """A relay may help to find a direct path, and carries nothing else."""
+
+    RELAY = "relay"
+    """Relays only: the server never learns our address."""
 
 
 def check_name(value: str | None) -> str | None:
@@ -49,6 +64,17 @@ class Networking:
         default=HANDSHAKE_TIMEOUT,
         check=between(1, LONGEST_TIMEOUT),
     )
+    path: str = option(
+        "auto; direct, where a relay only helps to find a direct path; or relay, where the server never sees you",
+        default=Way.AUTO.value,
+        check=one_of(*(way.value for way in Way)),
+    )
+    stun_servers: tuple[str, ...] = option(
+        "servers that `netcheck`, `offer` and `--drop` ask, HOST or HOST:PORT each; none are asked unless named here",
+        default=(),
+        check=each(complaint),
+    )
+    port_mapping: bool = option("let `clawchat netcheck` try to map a port at the router", default=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -179,7 +179,8 @@ def toolbar(link: Link) -> FormattedText:
         health = ("", f"{link.rtt * 1000:.1f} ms")
     room = f"#{safe(link.room)}" + (f" ({people})" if people else "")
     ticks = f"{Tick.DELIVERED.value} {box.delivered}/{box.sent}"
-    parts = [("bold", safe(link.server)), ("", link.path), health, ("", room), ("", ticks)]
+    path = link.path + (f" (not direct: {why})" if (why := link.not_direct) else "")
+    parts = [("bold", safe(link.server)), ("", path), health, ("", room), ("", ticks)]
     shown: StyleAndTextTuples = [("", " ")]
     for index, part in enumerate(parts):
         if index:

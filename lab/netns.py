@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import re
@@ -26,6 +27,9 @@ LABEL_PATTERN: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
 DEFAULT_MTU: Final = 1500
 """Bytes of the largest IP packet of an Ethernet cable."""
 
+CLONE_NEWNET: Final = 0x40000000
+"""The kind of namespace that setns enters (linux/sched.h)."""
+
 END_GRACE: Final = 2.0
 """Seconds a process may take to obey SIGTERM before it gets SIGKILL."""
 
@@ -37,11 +41,10 @@ class NamespaceError(RuntimeError):
     """A command that sets up or removes a namespace failed; the text names the command and its own words."""
 
 
-def _run(argv: Sequence[str]) -> str:
+def _run(argv: Sequence[str], text: str = "") -> str:
+    """Run a command to its end with this text as its standard input, and return what it printed."""
     try:
-        done = subprocess.run(
-            argv, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, stdin=subprocess.DEVNULL, check=False
-        )
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=COMMAND_TIMEOUT, input=text, check=False)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NamespaceError(f"{' '.join(argv)}: {error}") from error
     if done.returncode != 0:
@@ -61,6 +64,18 @@ def end(process: subprocess.Popen[bytes], *, grace: float = END_GRACE) -> None:
             process.wait(patience)
 
 
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
+
+
+def _enter(descriptor: int) -> None:
+    """Move the calling thread into a network namespace (os.setns came with Python 3.12)."""
+    if _libc().setns(descriptor, CLONE_NEWNET):
+        number = ctypes.get_errno()
+        raise NamespaceError(f"setns: {os.strerror(number)}")
+
+
 @dataclass(slots=True)
 class Namespace:
     """One network namespace: a machine of its own as far as addresses, routes and ports go."""
@@ -70,8 +85,8 @@ class Namespace:
     """What exec started here; delete ends those that still run."""
 
     @classmethod
-    def create(cls, label: str) -> Self:
-        """Make a namespace with its loopback up.
+    def create(cls, label: str, *, up: bool = True) -> Self:
+        """Make a namespace with its loopback up, unless asked otherwise.
 
         The label is 1 to 32 letters, digits, dashes or underscores; the full name carries this process's id.
         """
@@ -80,7 +95,8 @@ class Namespace:
         made = cls(f"{NAME_PREFIX}-{os.getpid()}-{label}")
         _run(["ip", "netns", "add", made.name])
         try:
-            made.ip("link", "set", "lo", "up")
+            if up:
+                made.ip("link", "set", "lo", "up")
         except BaseException:
             made.delete()
             raise
@@ -90,9 +106,47 @@ class Namespace:
         """Run one `ip` command inside the namespace and return what it printed."""
         return _run(["ip", "-n", self.name, *arguments])
 
-    def run(self, *argv: str) -> str:
-        """Run one short command inside the namespace to its end and return what it printed."""
-        return _run(["ip", "netns", "exec", self.name, *argv])
+    def ip_batch(self, commands: Sequence[str]) -> None:
+        """Run many `ip` commands inside the namespace, which costs no more than one."""
+        if commands:
+            _run(["ip", "-n", self.name, "-batch", "-"], "\n".join(commands))
+
+    def run(self, *argv: str, text: str = "") -> str:
+        """Run one short command inside the namespace to its end and return what it printed.
+
+        It reads `text` as its standard input.
+        """
+        return _run(["ip", "netns", "exec", self.name, *argv], text)
+
+    @contextlib.contextmanager
+    def entered(self) -> Iterator[None]:
+        """Move the calling thread into the namespace for a while.
+
+        Sockets and devices made meanwhile belong to the namespace for good, and /proc/sys/net shows its settings.
+        """
+        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+        try:
+            there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
+            try:
+                _enter(there)
+            finally:
+                os.close(there)
+            try:
+                yield
+            finally:
+                _enter(home)
+        finally:
+            os.close(home)
+
+    def sysctl(self, **settings: int) -> None:
+        """Change settings of the namespace, by their names below net with two underscores for a dot.
+
+        A setting that this kernel does not have is left out.
+        """
+        with self.entered():
+            for name, value in settings.items():
+                with contextlib.suppress(FileNotFoundError):
+                    Path("/proc/sys/net", *name.split("__")).write_text(str(value), "ascii")
 
     def exec(
         self,
@@ -167,6 +221,16 @@ def veth(near: Interface, far: Interface, *, mtu: int = DEFAULT_MTU) -> None:
         interface.namespace.ip("link", "set", interface.device, "up")
 
 
+def veths(cables: Sequence[tuple[tuple[Namespace, str], tuple[Namespace, str]]]) -> None:
+    """Lay many cables at once, each between two devices; both ends stay down and have no addresses."""
+    commands = [
+        f"link add {near} netns {one.name} type veth peer name {far} netns {other.name}"
+        for (one, near), (other, far) in cables
+    ]
+    if commands:
+        _run(["ip", "-batch", "-"], "\n".join(commands))
+
+
 def wire(*interfaces: Interface) -> None:
     """Make a cable carry every datagram alone, as a real one does; name both of its ends.
 
@@ -185,12 +249,25 @@ def passthrough(*interfaces: Interface) -> None:
         interface.offloads(gro=False, tso=True, tx_udp_segmentation=True)
 
 
+def delete_all(namespaces: Sequence[Namespace]) -> None:
+    """End what runs in the namespaces and remove them all at once; those that are gone already are left out."""
+    for namespace in namespaces:
+        namespace.end_processes()
+    there = set(_names())
+    commands = [f"netns delete {namespace.name}" for namespace in namespaces if namespace.name in there]
+    if commands:
+        _run(["ip", "-batch", "-"], "\n".join(commands))
+
+
 def _names() -> list[str]:
     return [line.split()[0] for line in _run(["ip", "netns", "list"]).splitlines() if line.strip()]
 
 
-def remove_leftovers() -> list[str]:
-    """Remove our namespaces whose owner no longer runs and in which nothing runs; return their names."""
+def remove_leftovers(*, end_programs: bool = False) -> list[str]:
+    """Remove our namespaces whose owner no longer runs and in which nothing runs; return their names.
+
+    With `end_programs` what still runs in such a namespace is killed first.
+    """
     removed = []
     for name in _names():
         match = NAME_PATTERN.fullmatch(name)
@@ -198,9 +275,14 @@ def remove_leftovers() -> list[str]:
             continue
         # Another run may be removing the same leftover at this moment.
         with contextlib.suppress(NamespaceError):
-            if not _run(["ip", "netns", "pids", name]).strip():
-                _run(["ip", "netns", "delete", name])
-                removed.append(name)
+            running = _run(["ip", "netns", "pids", name]).split()
+            if running and not end_programs:
+                continue
+            for process_id in running:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(process_id), signal.SIGKILL)
+            _run(["ip", "netns", "delete", name])
+            removed.append(name)
     return removed
 
 

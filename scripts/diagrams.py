@@ -24,6 +24,7 @@ import click
 CHECKOUT: Final = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT)]
 
+from clawchat.nat.portmap import mapper  # noqa: E402  (as above)
 from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the checkout must be on the path first)
 from clawchat.session import state  # noqa: E402  (as above)
 from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
@@ -31,6 +32,7 @@ from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
 from client.cli import cli as client_commands  # noqa: E402  (as above)
 from client.settings import Settings as ClientSettings  # noqa: E402  (as above)
 from server.cli import cli as server_commands  # noqa: E402  (as above)
+from server.relay_settings import RelaySettings  # noqa: E402  (as above)
 from server.settings import Settings as ServerSettings  # noqa: E402  (as above)
 
 MARKED: Final = re.compile(r"(<!-- made from code: (?P<name>[\w ]+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -80,8 +82,14 @@ FRAMES: Final[dict[FrameType, tuple[Field, ...]]] = {
         Field("0D", 1),
         Field("generation", 4),
         Field("count", 1),
-        Field("count × address (7 or 19)"),
+        Field("spares", 1),
+        Field("ports", 1),
+        Field("unless ports is 0: NAT"),
+        Field("count + spares × address (7 or 19)"),
     ),
+    FrameType.PUNCH: (Field("0E", 1), Field("round", 1), Field("generation", 4)),
+    FrameType.REGISTER: (Field("0F", 1), Field("box", 16)),
+    FrameType.FORWARD: (Field("10", 1), Field("length", 2), Field("box", 16), Field("datagram (length bytes)")),
 }
 
 
@@ -227,6 +235,11 @@ def session_states() -> str:
     return transitions(state.TRANSITIONS, state.State.HALF_OPEN)
 
 
+def mapper_states() -> str:
+    """Draw how a router is asked for a mapping."""
+    return transitions(mapper.TRANSITIONS, mapper.State.IDLE)
+
+
 def floors() -> str:
     """Draw the floors in the order the import contract has them."""
     contracts = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["importlinter"]
@@ -296,6 +309,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "frames": frames,
     "close codes": close_codes,
     "session states": session_states,
+    "mapper states": mapper_states,
     "floors": floors,
     "limits": limit_tables,
     "error codes": error_codes,
@@ -303,6 +317,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "client commands": partial(commands, client_commands),
     "server settings": partial(settings, ServerSettings),
     "client settings": partial(settings, ClientSettings),
+    "relay settings": partial(settings, RelaySettings),
 }
 
 

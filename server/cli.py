@@ -15,12 +15,11 @@ from clawchat.net.command_line import run_command_line, version
 from clawchat.net.report import explain
 from clawchat.values.errors import PersonalError
 from server.home import DirectoryLock, Home, open_home
+from server.relay_cli import HEALTH_TIMEOUT, relay
 
 PROGRAM: Final = "clawchat-server"
 F = TypeVar("F", bound=Callable[..., Any])
 PATH: Final = click.Path(path_type=pathlib.Path)
-# The self-test waits for five datagrams at worst.
-HEALTH_TIMEOUT: Final = 5.0
 
 
 def which_server(command: F) -> F:
@@ -99,6 +98,22 @@ def invite(
 
 @cli.command()
 @which_server
+@click.argument("hello", type=PATH)
+@click.option("-o", "welcome", type=PATH, default="welcome.claw", show_default=True, help="Write the answer here.")
+def answer(
+    directory: pathlib.Path | None, config: pathlib.Path | None, hello: pathlib.Path, welcome: pathlib.Path
+) -> None:
+    """Answer the hello.claw that a person made with `clawchat offer`; take the answer back to them."""
+    from server import show
+    from server.by_hand import answer_hello
+
+    seconds = answer_hello(_home(directory, config), hello, welcome)
+    print(welcome)
+    _tell(f"Take it to them within {show.span(seconds)}; it serves only who made {hello.name}.")
+
+
+@cli.command()
+@which_server
 @as_json
 def status(directory: pathlib.Path | None, config: pathlib.Path | None, *, as_json: bool) -> None:
     """Show how the running server is doing."""
@@ -143,18 +158,7 @@ def health(directory: pathlib.Path | None, config: pathlib.Path | None, *, as_js
     """Test the running server through its own socket; exit 0 only when everything works."""
     from server import show
 
-    answer = control.call(_home(directory, config).control, "health", timeout=HEALTH_TIMEOUT)
-    if as_json:
-        show.as_json(answer)
-    if not answer["healthy"]:
-        found = [
-            "" if answer["datagram"] else "no datagram comes through its socket",
-            f"security files are missing: {', '.join(answer['files_missing'])}" if answer["files_missing"] else "",
-            f"its event loop was {answer['loop_lag_seconds']:.1f} s late",
-        ]
-        raise PersonalError("CC-UNHEALTHY", "; ".join(filter(None, found)))
-    if not as_json:
-        print("healthy")
+    show.health(control.call(_home(directory, config).control, "health", timeout=HEALTH_TIMEOUT), as_json=as_json)
 
 
 @cli.command()
@@ -201,6 +205,9 @@ def _replace_key(home: Home) -> None:
             keys.reseal(home, old, new)
     finally:
         lock.release()
+
+
+cli.add_command(relay)
 
 
 @cli.group()

@@ -10,6 +10,7 @@ import socket
 from typing import Final
 
 from clawchat.net import files
+from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError
 from server.program import Program
@@ -26,7 +27,7 @@ LOOK_SECONDS: Final = 0.01
 async def check(program: Program) -> dict[str, object]:
     """Run the self-test; ``healthy`` sums it up, the rest says what is wrong."""
     lag = program.node.lag
-    datagram = await _datagram_arrives(program)
+    datagram = await datagram_arrives(program.endpoint, program.port)
     missing = [
         view.name for view in program.invitations.views() if view.seconds <= 0 or not _readable(program, view.name)
     ]
@@ -38,11 +39,11 @@ async def check(program: Program) -> dict[str, object]:
     }
 
 
-async def _datagram_arrives(program: Program) -> bool:
+async def datagram_arrives(endpoint: Endpoint, port: Address) -> bool:
     """Send random bytes to our own socket and look whether they are counted as dropped."""
-    target = _own_address(program.port)
+    target = _own_address(port)
     family = socket.AF_INET6 if target.is_ipv6 else socket.AF_INET
-    drops = program.endpoint.drops
+    drops = endpoint.drops
     with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sender:
         sender.setblocking(False)
         for _ in range(TEST_TRIES):

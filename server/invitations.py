@@ -139,6 +139,14 @@ class Invitations:
         for view in self.views():
             await self._make(view.name)
 
+    async def renew(self) -> None:
+        """Make all files again, because what stands in them has changed; older ones stay good for their time."""
+        for view in self.views():
+            try:
+                await self._make(view.name)
+            except PersonalError as error:
+                self._log.error("file-not-written", name=view.name, code=error.code, cause=error.cause)
+
     def close(self) -> None:
         """Remove all files: what is in them dies with this process."""
         for view in self.views():
@@ -153,6 +161,11 @@ class Invitations:
     def path(self, name: str) -> pathlib.Path:
         """Name the file of an invitation."""
         return self._home.security_file(name)
+
+    def files(self) -> dict[str, pathlib.Path]:
+        """Return the open invitations' files by their names."""
+        found = [self.path(view.name) for view in self.views()]
+        return {path.name: path for path in found}
 
     async def _make(self, name: str) -> None:
         """Write a new file and arm its credential; the one before stays armed until its own time is over."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 import time
 from collections.abc import Coroutine
@@ -11,12 +12,14 @@ from typing import Any, Final
 
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.crypto.keylog import KeyLog
+from clawchat.nat.scope import is_loopback
+from clawchat.net.depth import learn_depth
 from clawchat.net.driver import Node
-from clawchat.net.interfaces import host_candidates
 from clawchat.net.report import personal
 from clawchat.services.chat_hub import Hub
 from clawchat.services.handover import write_handover
 from clawchat.services.preface import StreamCode
+from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.errors import PeerClosed, PersonalError, SessionClosed, UsageError
@@ -32,14 +35,16 @@ from clawchat.values.events import (
     StreamStopped,
     StreamWritable,
 )
-from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
 from server.chat_service import ChatService
+from server.drop import DropWatch
 from server.handler import Handler
 from server.home import Home
 from server.invitations import DEFAULT_NAME, Invitations, Maker
 from server.logs import Log
+from server.reach import Reach
+from server.relays import ServerRelays
 from server.returning import Returning
-from server.settings import Settings, public_address
+from server.settings import Settings
 
 HEADER_KEY_BYTES: Final = 32
 # With the handler's own grace this keeps the whole end below two seconds.
@@ -77,9 +82,12 @@ class Program:
         self.keylog = keylog is not None
         self.guests: dict[int, Guest] = {}
         self.log = log or Log()
-        self.endpoint = Endpoint(random=secrets.token_bytes, keylog=keylog)
+        config = EndpointConfig(unix_offset=time.time() - time.monotonic())
+        self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
         self.node = Node(self.endpoint, on_event=self._on_event)
-        self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.endpoint, self.log)
+        self.relays = ServerRelays(self.endpoint, self.node, self.log, on_change=self._reach_changed)
+        self._bootstrap = bootstrap
+        self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.relays, self.log)
         self.hub = Hub(
             server=settings.server.id,
             rooms=settings.chat.rooms,
@@ -92,11 +100,19 @@ class Program:
             if settings.handler
             else None
         )
-        self._maker = Maker(
-            settings.server.id, bytearray(HEADER_KEY_BYTES), settings.networking.relays, self._candidates
+        self.reach = Reach(
+            settings.networking,
+            self.node,
+            self.log,
+            relayed=lambda: self.relays.observed,
+            on_change=self._reach_changed,
         )
-        self.invitations = Invitations(home, settings, bootstrap, self._maker, self.endpoint, self.log)
+        self._maker = Maker(settings.server.id, bytearray(HEADER_KEY_BYTES), self.relays.texts, self.reach.candidates)
+        self.invitations = Invitations(home, settings, bootstrap, self._maker, self.relays, self.log)
         self.port = Address(settings.server.ip, 0)
+        self.handle = 0
+        self._drop: DropWatch | None = None
+        self._generation = 0
         self._joining: dict[int, str] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -105,14 +121,16 @@ class Program:
 
         Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, or what kept a file from being read or written.
         """
+        self.relays.load(self.settings.networking.relays, self.home, self._bootstrap)
         slots = self.returning.load()
         key = slots[-1].credential.hello_header_key if slots else secrets.token_bytes(HEADER_KEY_BYTES)
         self._maker.hello_header_key[:] = key
         usual = slots[-1].credential.candidates[0].port if slots and slots[-1].credential.candidates else 0
         await self._open_port(usual)
-        self.endpoint.candidates = tuple(self._candidates())
+        self.endpoint.candidates = tuple(self.reach.candidates())
         await self.invitations.open(DEFAULT_NAME)
         self._spawn(self.invitations.keep())
+        self._watch_drop()
         self._spawn(self._keep_promises())
         if self.handler is not None:
             self._spawn(self.handler.run())
@@ -123,7 +141,7 @@ class Program:
             "started",
             server=self.settings.server.id,
             port=str(self.port),
-            candidates=[str(address) for address in self._candidates()],
+            candidates=[str(address) for address in self.reach.candidates()],
             returning=len(self.returning),
         )
 
@@ -134,8 +152,12 @@ class Program:
         for task in tasks:
             task.cancel()
         self.invitations.close()
+        if self._drop is not None:
+            self._drop.close()
         await asyncio.gather(
             *tasks,
+            self.reach.close(),
+            self.relays.close(),
             self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS),
             return_exceptions=True,
         )
@@ -157,14 +179,42 @@ class Program:
                     raise
                 self.log.warning("usual-port-not-free", port=number, code=error.code)
             else:
+                self.handle = handle
                 self.port = self.node.ports[handle].address
+                self.reach.start(handle)
+                self.relays.start(handle)
                 return
 
-    def _candidates(self) -> list[Address]:
-        public = self.settings.networking.public_address
-        if public is not None:
-            return [public_address(public, self.port.port)]
-        return host_candidates(self.port)[:MAX_OBSERVED_CANDIDATES]
+    def _watch_drop(self) -> None:
+        """Look after the drop folder, if there is one, and learn how to open our NATs for those who can't reach us."""
+        networking = self.settings.networking
+        if networking.stun_servers and not is_loopback(self.port.host):
+            self._spawn(learn_depth(self.endpoint.scout, networking.stun_servers))
+        if networking.drop is not None:
+            self._drop = DropWatch(
+                networking.drop,
+                self.endpoint,
+                self.handle,
+                self.log,
+                flush=self.node.flush,
+                published=self.invitations.files if networking.drop_publish else dict,
+            )
+            self._spawn(self._drop.run())
+
+    def _reach_changed(self) -> None:
+        """Tell clients and security files where we are to be found now."""
+        before, found = self.endpoint.candidates, tuple(self.reach.candidates())
+        if found == before:
+            return
+        self.endpoint.candidates = found
+        self._generation += 1
+        for number in self.guests:
+            session = self.endpoint.sessions.get(number)
+            if session is not None:
+                with contextlib.suppress(UsageError):  # it is closing
+                    session.offer(self._generation, found)
+        self.node.wake()
+        self._spawn(self.invitations.renew())
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -196,7 +246,8 @@ class Program:
             case StreamReset() | StreamStopped():
                 self.chat.broken(event.session, event.stream)
             case PathChanged():
-                self.log.info("path-changed", session=event.session, remote=str(event.path.remote), why=event.why)
+                remote = self.relays.describe(event.path)
+                self.log.info("path-changed", session=event.session, remote=remote, why=event.why)
             case _:
                 return  # ports are the driver's, and nothing here pings or sends datagrams
 
@@ -218,7 +269,7 @@ class Program:
         if name is None:
             return
         self.guests[event.session] = Guest(event.session, name, time.time())
-        self.log.info("session-opened", session=event.session, name=name, remote=str(event.path.remote))
+        self.log.info("session-opened", session=event.session, name=name, remote=self.relays.describe(event.path))
         if self.returning.enabled:
             self._spawn(self._hand_over(event.session, name))
         else:

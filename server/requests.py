@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,6 +15,7 @@ from clawchat.services.chat_codec import read_to_server, to_json
 from clawchat.services.chat_fields import clean_name
 from clawchat.services.preface import StreamCode
 from clawchat.values.errors import PersonalError, ProtocolViolation
+from clawchat.values.limits import MEETING_LIFE
 from server.health import check
 from server.invitations import DEFAULT_NAME
 from server.program import Program
@@ -39,6 +41,7 @@ class Requests:
             "attach": self._attach,
             "bootstrap": self._bootstrap,
             "disconnect": self._disconnect,
+            "answer": self._answer,
         }
 
     async def _status(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
@@ -50,6 +53,8 @@ class Requests:
             "uptime_seconds": round(time.time() - program.started_at),
             "port": str(program.port),
             "candidates": [str(address) for address in program.endpoint.candidates],
+            **program.reach.describe(),
+            "relays": [view._asdict() for view in program.relays.views()],
             "sessions": len(program.guests),
             "files": [
                 {"name": view.name, "file": str(program.invitations.path(view.name)), "seconds": round(view.seconds)}
@@ -75,7 +80,7 @@ class Requests:
             "name": guest.name,
             "chat": program.chat.names(number),
             "words": session.words,
-            "remote": str(figures.path.remote),
+            "remote": program.relays.describe(figures.path),
             "seconds": round(figures.age),
             "rtt_ms": round(figures.rtt * MILLISECONDS, 3),
             "loss": round(figures.loss, 6),
@@ -111,6 +116,21 @@ class Requests:
         session.close(StreamCode.REFUSED, "closed by the operator", now=time.monotonic(), at_once=True)
         self._program.node.wake()
         return {}
+
+    async def _answer(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
+        """Answer a HELLO that a person brought; our NAT is open for its sender before anybody reads the answer."""
+        try:
+            hello = base64.b64decode(str(request.get("hello")), validate=True)
+        except ValueError:
+            hello = b""
+        program = self._program
+        accepted = program.endpoint.accept_hello(hello, port=program.handle, now=time.monotonic())
+        if accepted is None:
+            cause = "this is no HELLO that can be answered: it is damaged or was answered, or its security file is over"
+            raise PersonalError("CC-REFUSED", cause, "Have a new one made: `clawchat offer FILE.sec`.")
+        program.node.flush()
+        program.log.info("answered-by-file", session=accepted.session, way="by hand")
+        return {"welcome": base64.b64encode(accepted.welcome).decode(), "seconds": round(MEETING_LIFE)}
 
     async def _attach(self, request: Mapping[str, Any], channel: Channel) -> None:
         """Let the caller take part in the chat: one JSON object a line, as the chat's messages are."""

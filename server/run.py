@@ -8,7 +8,7 @@ import pathlib
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.net import files
@@ -19,7 +19,7 @@ from clawchat.values.errors import PersonalError
 from server import logs, systemd
 from server.home import DirectoryLock, Home
 from server.program import Program
-from server.requests import Requests
+from server.requests import Handler, Requests
 from server.settings import Settings
 
 KEYLOG_WARNING = (
@@ -30,7 +30,7 @@ KEYLOG_WARNING = (
 
 def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathlib.Path | None) -> None:
     """Run the server. Raises PersonalError when it can't start."""
-    _no_core_dumps()
+    no_core_dumps()
     logs.set_up(settings.logging.level, settings.logging.format)
     lock = DirectoryLock(home)
     lock.take()
@@ -44,11 +44,29 @@ def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathl
 
 async def _serve(home: Home, settings: Settings, bootstrap: Bootstrap, keylog: Callable[[str], None] | None) -> None:
     log = logs.Log()
+    program = Program(home, settings, bootstrap, keylog=keylog, log=log)
+    await serve(program, home.control, Requests(program).handlers, log)
+
+
+class Servable(Protocol):
+    """What ``serve`` needs of a program."""
+
+    async def start(self) -> None:
+        """Begin to work. Raises PersonalError."""
+
+    def announce(self) -> None:
+        """Log that everything is up."""
+
+    async def stop(self) -> None:
+        """End within two seconds."""
+
+
+async def serve(program: Servable, control_path: pathlib.Path, handlers: Mapping[str, Handler], log: logs.Log) -> None:
+    """Let a program run until a signal asks it to stop; the operator's questions are answered meanwhile."""
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: _log_unexpected(log, context))
     told_to_stop = _stop_signals(loop)
-    program = Program(home, settings, bootstrap, keylog=keylog, log=log)
-    control = ControlServer(home.control, Requests(program).handlers) if SUPPORTED else None
+    control = ControlServer(control_path, handlers) if SUPPORTED else None
     watchdog: asyncio.Task[None] | None = None
     try:
         await program.start()
@@ -108,7 +126,7 @@ def _write_line(write: Callable[[bytes], object], line: str) -> None:
     write(line.encode() + b"\n")
 
 
-def _no_core_dumps() -> None:
+def no_core_dumps() -> None:
     """Keep keys out of core files."""
     try:
         import resource

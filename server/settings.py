@@ -8,12 +8,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from clawchat.crypto.credential import check_name
+from clawchat.nat.stun import complaint
 from clawchat.net.config import Loaded
 from clawchat.net.config_schema import Option, Section, between, each, one_of, option, section, sections_of
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_ROOMS, is_name
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, UsageError
+from clawchat.values.limits import MAX_RELAYS
 
 # Keys that are kept for the parts of the protocol that are not in this version; setting one is warned about.
 LATER = " (this version does not use it)"
@@ -21,17 +23,14 @@ LATER = " (this version does not use it)"
 KEY_FILE = "key-file"
 PASSPHRASE = "passphrase"  # noqa: S105 - the word of a choice
 
-# What a security file has room for.
-MAX_RELAYS = 8
-MAX_RELAY_CHARACTERS = 256
-
 HEADING = """\
 Configuration of the ClawChat server. Every key stands here with its default or what `init` was told.
 A flag goes before CLAWCHAT_SECTION_KEY in the environment, that before this file, this before the default.
 `clawchat-server config check` names the file, line and column of a mistake."""
 
 
-def _slot_name(value: str) -> str | None:
+def check_slot_name(value: str) -> str | None:
+    """Complain about what can't name a server."""
     try:
         check_name(value)
     except PersonalError as error:
@@ -39,7 +38,8 @@ def _slot_name(value: str) -> str | None:
     return None
 
 
-def _ip(value: str) -> str | None:
+def check_server_ip(value: str) -> str | None:
+    """Complain about what is no address to listen on."""
     try:
         ipaddress.ip_address(value)
     except ValueError:
@@ -47,13 +47,14 @@ def _ip(value: str) -> str | None:
     return None
 
 
-def _public(value: str | None) -> str | None:
+def check_public(value: str | None) -> str | None:
+    """Complain about what is no address to be reached at."""
     if value is None:
         return None
     try:
         public_address(value, 0)
     except UsageError:
-        return f"must be an IP address, or one with a port such as 192.0.2.1:5000 or [2001:db8::1]:5000, not {value!r}"
+        return f"must be an IP address, or one with a port such as 203.0.113.1:5000 or [2001:db8::1]:5000, not {value!r}"
     return None
 
 
@@ -70,9 +71,7 @@ def _room(value: str) -> str | None:
 
 
 def _relays(values: tuple[str, ...]) -> str | None:
-    if len(values) > MAX_RELAYS or any(len(value) > MAX_RELAY_CHARACTERS for value in values):
-        return f"must be at most {MAX_RELAYS} URLs of at most {MAX_RELAY_CHARACTERS} characters"
-    return None
+    return f"must be at most {MAX_RELAYS} files" if len(values) > MAX_RELAYS else None
 
 
 def _rooms(values: tuple[str, ...]) -> str | None:
@@ -85,8 +84,8 @@ def _rooms(values: tuple[str, ...]) -> str | None:
 class Server:
     """Who the server is, and where it listens."""
 
-    id: str = option("the name that clients see", default="clawchat-server", check=_slot_name)
-    ip: str = option("the address to listen on", default="0.0.0.0", check=_ip)  # noqa: S104 - reaching every peer is the purpose
+    id: str = option("the name that clients see", default="clawchat-server", check=check_slot_name)
+    ip: str = option("the address to listen on", default="0.0.0.0", check=check_server_ip)  # noqa: S104 - reaching every peer is the purpose
     port: int | None = option(
         "the UDP port; null picks a random one in 49152-65535", default=None, check=between(1, 65535)
     )
@@ -143,17 +142,33 @@ class Networking:
     public_address: str | None = option(
         "the address clients reach this server at, with a port if it differs; null offers this machine's own addresses",
         default=None,
-        check=_public,
+        check=check_public,
     )
     relays: tuple[str, ...] = option(
-        f"relays that carry sealed datagrams when there is no direct path{LATER}", default=(), check=_relays
+        "the relay.sec of each relay that carries sealed datagrams while there is no direct path, its key beside it",
+        default=(),
+        check=_relays,
     )
-    stun_servers: tuple[str, ...] = option(f"servers that tell us our public address{LATER}", default=())
-    port_mapping: bool = option(f"ask the router to map our port{LATER}", default=True)
+    stun_servers: tuple[str, ...] = option(
+        "servers that tell us our public address, HOST or HOST:PORT each; none are asked unless named here",
+        default=(),
+        check=each(complaint),
+    )
+    port_mapping: bool = option(
+        "ask the router to map our port; nothing is asked when we listen on 127.0.0.1 or have a public address",
+        default=True,
+    )
     hole_punch_timeout: float = option(
         f"seconds until an attempt to find a path is given up{LATER}", default=60.0, check=between(1, 3600)
     )
-    nat_detection: bool = option(f"find out what the NATs on the way do{LATER}", default=True)
+    nat_detection: bool = option(
+        "judge the NAT by what the STUN servers see; false asks only the first of them", default=True
+    )
+    drop: pathlib.Path | None = option(
+        "a directory shared with clients, by which they can shake hands without reaching this server; null is none",
+        default=None,
+    )
+    drop_publish: bool = option("keep a copy of every security file in that directory, too", default=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from clawchat.net.report import one_line
+from clawchat.values.errors import PersonalError
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -31,6 +32,12 @@ def status(answer: Mapping[str, Any]) -> None:
         ("up", f"{span(answer['uptime_seconds'])} (process {answer['pid']})"),
         ("port", answer["port"]),
         ("reachable at", ", ".join(answer["candidates"]) or "nowhere: no network address"),
+        ("port mapping", answer["port_mapping"]),
+        ("NAT", answer["nat"]),
+        *(
+            ("relay", f"{each['name']} at {each['address']}: {'joined' if each['joined'] else 'no answer'}")
+            for each in answer["relays"]
+        ),
         ("sessions", str(answer["sessions"])),
         ("may come back", str(answer["returning"])),
     ]
@@ -51,6 +58,41 @@ def status(answer: Mapping[str, Any]) -> None:
     for name, value in rows:
         table.add_row(name, one_line(value))
     _console().print(table)
+
+
+def relay_status(answer: Mapping[str, Any]) -> None:
+    """Print the state of a relay."""
+    dropped = ", ".join(f"{reason} {count}" for reason, count in answer["drops"].items())
+    table = _grid()
+    for name, value in (
+        ("relay", answer["relay"]),
+        ("up", f"{span(answer['uptime_seconds'])} (process {answer['pid']})"),
+        ("port", answer["port"]),
+        ("reachable at", ", ".join(answer["candidates"])),
+        ("file", f"{answer['file']} (valid for {span(answer['seconds'])})"),
+        ("members", f"{answer['members']} with {answer['boxes']} boxes"),
+        ("passed on", f"{answer['forwarded']} datagrams, {size(answer['forwarded_bytes'])}"),
+        ("not passed on", f"{answer['unknown']} to nobody here, {answer['over_quota']} over quota"),
+        ("dropped", dropped or "nothing"),
+        ("loop lag", f"{answer['loop_lag_ms']} ms"),
+    ):
+        table.add_row(name, one_line(value))
+    _console().print(table)
+
+
+def health(answer: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the outcome of a self-test. Raises PersonalError (CC-UNHEALTHY) with what is wrong."""
+    if as_json:
+        print(json.dumps(answer))
+    if not answer["healthy"]:
+        found = [
+            "" if answer["datagram"] else "no datagram comes through its socket",
+            f"security files are missing: {', '.join(answer['files_missing'])}" if answer["files_missing"] else "",
+            f"its event loop was {answer['loop_lag_seconds']:.1f} s late",
+        ]
+        raise PersonalError("CC-UNHEALTHY", "; ".join(filter(None, found)))
+    if not as_json:
+        print("healthy")
 
 
 def sessions(answer: Mapping[str, Any]) -> None:

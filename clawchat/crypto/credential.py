@@ -59,7 +59,7 @@ class Credential:
     candidates: tuple[Address, ...]
     """Where the server may be reached, the best first."""
     relays: tuple[str, ...]
-    """URLs of relays, tried when there is no direct path."""
+    """Relays that carry sealed datagrams while there is no direct path, as ``crypto.relay_text`` writes them."""
     timestamp: int
     """When it was made, in seconds since 1970."""
     valid_until: int

@@ -14,7 +14,7 @@ from clawchat.crypto.envelope import VERSION, seal, unseal
 from clawchat.crypto.fields import FieldError, Fields, compact
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, SecurityFileError, UsageError
-from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
+from clawchat.values.limits import MAX_OBSERVED_CANDIDATES, MAX_RELAY_TEXT, MAX_RELAYS
 
 MAX_FILE_BYTES: Final = 8 * 1024
 MAX_SLOTS: Final = 64
@@ -22,8 +22,6 @@ MAX_SLOTS_FILE_BYTES: Final = MAX_SLOTS * MAX_FILE_BYTES
 FILE_FORM: Final = "clawchat security file"
 SLOTS_FORM: Final = "clawchat slots"
 
-_MAX_RELAYS: Final = 8
-_MAX_URL: Final = 256
 _MAX_NAME: Final = 64
 _MAX_ADDRESS: Final = 64
 _MAX_TIME: Final = 1 << 40
@@ -135,7 +133,7 @@ def _read_credential(fields: Fields) -> Credential:
         slot_id=bytes(fields.hexadecimal("slot_id", SLOT_ID_BYTES)),
         hello_header_key=fields.hexadecimal("hello_header_key", KEY_BYTES),
         candidates=_read_addresses(fields),
-        relays=fields.texts("relays", maximum=_MAX_URL, count=_MAX_RELAYS),
+        relays=fields.texts("relays", maximum=MAX_RELAY_TEXT, count=MAX_RELAYS),
         timestamp=fields.number("timestamp", 0, _MAX_TIME),
         valid_until=fields.number("valid_until", 0, _MAX_TIME),
         name=_read_name(fields),

@@ -3,6 +3,9 @@
 Each end sends one packet with a short time to live towards every address of the other: it opens the end's own
 NAT and dies before the peer's, where an early packet could claim the very mapping the peer needs. Then it says
 PUNCH. Who has primed and heard PUNCH fires full probes: by then both NATs are open, whenever each end began.
+
+A port that fired in vain may be spoilt. It is left alone, and the next round uses another one: a *lane* is one of
+our ports with the addresses of the peer that belong to it.
 """
 
 from __future__ import annotations
@@ -11,10 +14,16 @@ from enum import IntEnum, auto
 from typing import Final, NamedTuple
 
 from clawchat.values.address import Path
-from clawchat.values.limits import FIRE_TIMES, PUNCH_ROUNDS
+from clawchat.values.limits import FIRE_TIMES, PORT_REST, PUNCH_ROUNDS, SILENT_FIRE
 from clawchat.values.timers import NEVER
 
 MAX_ROUND: Final = 0xFF
+LAST_SPARE: Final = 2
+"""The lane on which opening packets go further: perhaps they never left our own NATs."""
+
+FURTHER: Final = 2
+SHORTEST_TTL: Final = 2
+"""A gateway counts a packet down before it maps it, so one that goes less far opens nothing."""
 
 
 class Stage(IntEnum):
@@ -32,85 +41,158 @@ class Shot(NamedTuple):
     ttl: int | None
 
 
+class Lane(NamedTuple):
+    """Paths to prime and paths to probe; mostly they are the same."""
+
+    prime: tuple[Path, ...]
+    fire: tuple[Path, ...]
+
+
 class Puncher:
     """Decide when to prime and when to fire, round after round, until a direct path is found.
 
     ``deadline`` is when ``take`` has something; ``announce`` is the round to say PUNCH for, None if it was said.
+    ``fired_at`` is when the first probe that should get through left, None before.
     """
 
     __slots__ = (
         "_fired",
+        "_lanes",
         "_peer_ready",
-        "_prime_ttl",
         "_round",
         "_started",
-        "_targets",
+        "_used_at",
         "announce",
         "deadline",
+        "fired_at",
+        "prime_ttl",
+        "rtt",
         "stage",
+        "struck",
     )
 
     def __init__(self, prime_ttl: int) -> None:
         self.stage = Stage.RESTING
         self.deadline = NEVER
         self.announce: int | None = None
-        self._prime_ttl = prime_ttl
-        self._targets: tuple[Path, ...] = ()
+        self.fired_at: float | None = None
+        self.prime_ttl = prime_ttl
+        self.rtt = 0.0
+        self.struck = False
+        self._lanes: tuple[Lane, ...] = ()
         self._round = 0
         self._peer_ready = -1
         self._started = 0.0
         self._fired = 0
+        self._used_at: list[float] = []
 
     @property
     def active(self) -> bool:
         """Tell whether there is anything to punch towards."""
-        return bool(self._targets)
+        return bool(self._lanes)
 
-    def begin(self, targets: tuple[Path, ...], *, now: float) -> None:
-        """Punch by these paths, from the first round on."""
-        self._targets = targets
+    @property
+    def primed(self) -> int | None:
+        """Return the round our NAT is open for, None between rounds."""
+        return None if self.stage is Stage.RESTING else self._round
+
+    @property
+    def lane(self) -> int:
+        """Return which lane the round uses."""
+        return self._round % len(self._lanes) if self._lanes else 0
+
+    def begin(self, *lanes: Lane, peer_ready: int = -1, now: float) -> None:
+        """Punch by these paths, from the first round on: the first lane first.
+
+        ``peer_ready`` is the last round that the peer said PUNCH for, if that still holds.
+        """
+        self._lanes = lanes
+        self._used_at = [-PORT_REST] * len(lanes)
         self._round = 0
+        self._peer_ready = peer_ready
         self._started = now
+        self.fired_at = None
+        self.struck = False
         self.stage = Stage.RESTING
-        self.deadline = now if self._targets else NEVER
+        self.deadline = now if self._lanes else NEVER
+
+    def use(self, *lanes: Lane) -> None:
+        """Take other lanes from now on, the first of which is as before."""
+        if lanes and self.lane < len(lanes):
+            self._lanes = lanes
+            self._used_at = (self._used_at + [-PORT_REST] * len(lanes))[: len(lanes)]
 
     def stop(self) -> None:
         """Rest: a direct path is in use."""
-        self._targets = ()
+        self._lanes = ()
         self.stage = Stage.RESTING
         self.deadline = NEVER
         self.announce = None
+        self.fired_at = None
 
     def on_punch(self, number: int, *, now: float) -> None:
         """Note that the peer's NAT is open for us in a round."""
-        self._peer_ready = max(self._peer_ready, number)
-        if self.stage is Stage.PRIMED and number >= self._round:
-            self._fire(now)
-        elif self.stage is Stage.RESTING and self._targets and number >= self._round:
+        self._peer_ready = number
+        if not self._lanes:
+            return
+        if number > self._round:
+            self._round = number
+            self.stage = Stage.RESTING
             self.deadline = now
+        elif number == self._round and self.stage is Stage.PRIMED:
+            self._fire(now)
+        elif number < self._round and self.stage is not Stage.FIRING:
+            # the peer began anew
+            self._round = number
+            self.stage = Stage.RESTING
+            self.deadline = now
+
+    def on_struck(self, path: Path, *, now: float) -> None:
+        """Hear that a packet reached the peer's gateway, not the peer: this lane is spoilt."""
+        lane = self._lanes[self.lane] if self._lanes else Lane((), ())
+        if not self._lanes or path not in (*lane.prime, *lane.fire) or self.stage is Stage.RESTING:
+            return
+        if self.stage is Stage.PRIMED:
+            self.prime_ttl = max(SHORTEST_TTL, self.prime_ttl // 2)
+        self.struck = True
+        if len(self._lanes) > 1:
+            self._end_round(now)
 
     def take(self, *, now: float) -> list[Shot]:
         """Return the probes to send now, and move on."""
         if now < self.deadline:
             return []
+        lane = self._lanes[self.lane]
+        self._used_at[self.lane] = now
         if self.stage is Stage.RESTING:
             self.stage = Stage.PRIMED
             self.announce = self._round
-            self.deadline = self._next_round()
-            shots = [Shot(path, self._prime_ttl) for path in self._targets]
+            self.deadline = self._next_round(now)
+            ttl = self.prime_ttl + (FURTHER if self.lane == LAST_SPARE and not self.struck else 0)
+            shots = [Shot(path, ttl) for path in lane.prime]
             if self._peer_ready >= self._round:
                 self._fire(now)
             return shots
         if self.stage is Stage.PRIMED:
             # the peer never said it was ready: begin again
+            self._round = min(self._round + 1, MAX_ROUND)
+            self.stage = Stage.RESTING
+            self.deadline = now
+            return []
+        if self._fired == len(FIRE_TIMES):
             self._end_round(now)
             return []
         self._fired += 1
         if self._fired == len(FIRE_TIMES):
-            self._end_round(now)
+            silent = max(SILENT_FIRE, 4 * self.rtt) - FIRE_TIMES[-1]
+            self.deadline = now + max(silent, 0.0)
         else:
             self.deadline = now + FIRE_TIMES[self._fired] - FIRE_TIMES[self._fired - 1]
-        return [Shot(path, None) for path in self._targets]
+        if self.fired_at is None:
+            self.fired_at = now
+        # what opened the NAT may have got lost; where probes go out of the same ports they do it themselves
+        again = [] if lane.fire is lane.prime else [Shot(path, self.prime_ttl) for path in lane.prime]
+        return again + [Shot(path, None) for path in lane.fire]
 
     def _fire(self, now: float) -> None:
         self.stage = Stage.FIRING
@@ -118,11 +200,15 @@ class Puncher:
         self.deadline = now
 
     def _end_round(self, now: float) -> None:
+        """Go on to the next lane: at once if it is fresh, else when it has rested."""
         self.stage = Stage.RESTING
-        self.deadline = max(now, self._next_round())
+        self.deadline = self._next_round(now)
         self._round = min(self._round + 1, MAX_ROUND)
+        if len(self._lanes) > 1:
+            rested = self._used_at[self.lane] + PORT_REST
+            self.deadline = now if rested <= now and self._round < len(self._lanes) else max(rested, self.deadline)
 
-    def _next_round(self) -> float:
+    def _next_round(self, now: float) -> float:
         beyond = max(0, self._round + 2 - len(PUNCH_ROUNDS))
         number = min(self._round + 1, len(PUNCH_ROUNDS) - 1)
-        return self._started + PUNCH_ROUNDS[number] + beyond * PUNCH_ROUNDS[-1]
+        return max(now, self._started + PUNCH_ROUNDS[number] + beyond * PUNCH_ROUNDS[-1])

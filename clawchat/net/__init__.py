@@ -10,6 +10,10 @@ Programs use a ``connection`` and its ``stream``. The turn of the event loop is 
 number of batches is read, the endpoint receives them, its events are told, and what follows from them leaves before
 the turn is over.
 
+Where we are. ``stun`` and ``reflexive`` ask servers that were named where they see us, with ports of their own and
+with a node's; ``gateway`` finds our router, ``portmap`` keeps a port mapped there in one of the ``portmap_ways``;
+``netcheck`` does all of it once.
+
 Files and people. ``files`` keeps secrets to their owner, ``paths`` knows where things are, ``config`` reads settings
 as ``config_schema`` describes them, ``control`` lets commands talk to a running program, ``user_events`` and
 ``events_json`` say what happened, ``report`` and ``command_line`` what went wrong and what to do next.

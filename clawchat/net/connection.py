@@ -178,6 +178,13 @@ async def connect(node: Node, credential: Credential, *, port: int, timeout: flo
 
     Raises HandshakeFailed when nobody answers within ``timeout`` seconds; cancelling gives up at once.
     """
+    return await opened_session(
+        node, node.endpoint.connect(credential, port=port, now=time.monotonic(), timeout=timeout)
+    )
+
+
+async def opened_session(node: Node, session: int) -> Connection:
+    """Wait until a session opens that the endpoint was asked to begin. Raises and is cancelled as ``connect``."""
     opened: asyncio.Future[Connection] = asyncio.get_running_loop().create_future()
 
     def listen(event: Event) -> None:
@@ -188,7 +195,6 @@ async def connect(node: Node, credential: Credential, *, port: int, timeout: flo
                 node.detach(event.session)
                 opened.set_exception(event.error)
 
-    session = node.endpoint.connect(credential, port=port, now=time.monotonic(), timeout=timeout)
     node.attach(session, listen)
     node.flush()
     try:

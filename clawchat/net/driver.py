@@ -20,7 +20,8 @@ from clawchat.net.network_watch import NetworkWatch
 from clawchat.net.ports import Ports
 from clawchat.net.sockets import RECEIVE_ROOM, UdpPort
 from clawchat.net.surface import Core, Tap
-from clawchat.values.address import Address
+from clawchat.session.outbound import Transmit
+from clawchat.values.address import Address, Path
 from clawchat.values.errors import UsageError
 from clawchat.values.events import ClosePort, Event, OpenPort
 
@@ -72,6 +73,7 @@ class Node:
         )
         self._backlog = self._ports.backlog
         self._listeners: dict[int, Callable[[Event], None]] = {}
+        self._strangers: dict[Address, Callable[[bytes, Path], None]] = {}
         self._room = memoryview(bytearray(RECEIVE_ROOM))
         self._timer: asyncio.TimerHandle | None = None
         self._soon: asyncio.Handle | None = None
@@ -109,6 +111,18 @@ class Node:
     def detach(self, session: int) -> None:
         """Stop telling a session's events to its listener."""
         self._listeners.pop(session, None)
+
+    def divert(self, remote: Address, listener: Callable[[bytes, Path], None] | None) -> None:
+        """Tell datagrams from an address that is no peer's, such as a STUN server's, to ``listener`` alone."""
+        if listener is None:
+            self._strangers.pop(remote, None)
+        else:
+            self._strangers[remote] = listener
+
+    def send_plain(self, data: bytes, path: Path, ttl: int | None = None) -> None:
+        """Send a datagram that the endpoint knows nothing of."""
+        if not self._closed:
+            self._ports.send(Transmit(data, len(data), path, ttl))
 
     def wake(self) -> None:
         """Flush when this turn of the loop is over, so that several writes leave together."""
@@ -175,16 +189,28 @@ class Node:
         port = gate.port
         batches = port.receive(self._room)
         now = time.monotonic()
-        receive, tap = self.endpoint.receive, self._tap
+        receive, tap, strangers = self.endpoint.receive, self._tap, self._strangers
         for data, size, path in batches:
             if tap is not None:
                 tap.received(data, size, path, now=now)
-            receive(data, size, path, now=now)
+            if strangers and path.remote in strangers:
+                self._hand_over(data, size, path)
+            else:
+                receive(data, size, path, now=now)
         if port.reports:
             self._ports.report(gate)
         if port.broken:
             self._ports.mend(gate)
         self.flush()
+
+    def _hand_over(self, data: memoryview, size: int, path: Path) -> None:
+        """Hand datagrams of a stranger to who listens to it."""
+        listener = self._strangers[path.remote]
+        for at in range(0, len(data), size or 1):
+            try:
+                listener(bytes(data[at : at + size]), path)
+            except Exception as error:  # noqa: BLE001 - as in _tell
+                self._loop.call_exception_handler({"message": f"in a datagram of {path.remote}", "exception": error})
 
     def _exchange(self) -> bool:
         """Exchange events, timeouts and datagrams with the endpoint; tell whether there is more to do."""

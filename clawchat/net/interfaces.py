@@ -22,7 +22,7 @@ _TUNNEL: Final = re.compile(
 """Virtual private networks: tried last, since what runs through them is already somebody else's tunnel."""
 
 _PROBE_PORT: Final = 9
-_IPV4_ELSEWHERE: Final = "192.0.2.1"
+_IPV4_ELSEWHERE: Final = "203.0.113.1"
 _IPV6_ELSEWHERE: Final = "2001:db8::1"
 """Addresses of documentation (RFC 5737, RFC 3849) on the discard port: nothing is ever sent there."""
 

@@ -12,6 +12,7 @@ import sys
 from array import array
 from typing import Final, NamedTuple, Protocol
 
+from clawchat.nat.stun import MAGIC
 from clawchat.net.socket_errors import System, system_of
 from clawchat.values.limits import MAX_DATAGRAM, MIN_PACKET
 
@@ -40,6 +41,9 @@ IPPROTO_IPV6: Final = 41
 
 UDP_HEADER: Final = 8
 """A socket filter sees the datagram with its UDP header."""
+
+STUN_COOKIE_AT: Final = 4
+"""Where the magic cookie stands in a STUN message (RFC 8489 section 5)."""
 
 
 class Option(NamedTuple):
@@ -137,17 +141,18 @@ def ask_coalescing(sock: Socket, *, system: System = SYSTEM) -> bool:
 
 
 def junk_filter(*, coalesced: bool) -> list[tuple[int, int, int, int]]:
-    """Return a classic BPF program that keeps datagrams of possible lengths only.
+    """Return a classic BPF program that keeps datagrams of possible lengths only, and short answers of STUN servers.
 
     The kernel runs it on what it will hand over: single datagrams, or, with UDP_GRO, several coalesced
     ones as a whole, so that the upper bound holds only when they come one by one.
     """
     load_length = (0x80, 0, 0, 0)  # BPF_LD | BPF_W | BPF_LEN
+    load_cookie = (0x20, 0, 0, UDP_HEADER + STUN_COOKIE_AT)  # BPF_LD | BPF_W | BPF_ABS
     keep, drop = (0x06, 0, 0, 0xFFFF_FFFF), (0x06, 0, 0, 0)  # BPF_RET | BPF_K
     shortest, longest = MIN_PACKET + UDP_HEADER, MAX_DATAGRAM + UDP_HEADER
-    if coalesced:
-        return [load_length, (0x35, 0, 1, shortest), keep, drop]  # BPF_JMP | BPF_JGE
-    return [load_length, (0x35, 0, 2, shortest), (0x25, 1, 0, longest), keep, drop]  # BPF_JMP | BPF_JGT
+    # BPF_JMP | BPF_JGT or BPF_JGE or BPF_JEQ: how many instructions to skip if so, and if not
+    too_long = [] if coalesced else [(0x25, 4, 0, longest)]
+    return [load_length, *too_long, (0x35, 2, 0, shortest), load_cookie, (0x15, 0, 1, MAGIC), keep, drop]
 
 
 def ask_filter(sock: Settable, *, coalesced: bool, system: System = SYSTEM) -> bool:

@@ -16,6 +16,7 @@ class Connecting:
     server: str
     candidates: int
     timeout: float
+    relays: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +200,32 @@ class Status:
     sent: int = 0
     delivered: int = 0
     age: float = 0.0
+    not_direct: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NetCheck:
+    """What was found out about the network we are in; what was not asked for, or not found, is empty or left out."""
+
+    reach: Literal["open", "mapped", "firewalled", "easy", "predictable", "hard", "unknown", "blocked", "offline"]
+    meaning: str
+    hosts: tuple[str, ...]
+    public: tuple[str, ...]
+    ports: Literal["unknown", "preserving", "endpoint-independent", "sequential", "random"]
+    step: int
+    drift: float
+    mapping: Literal["unknown", "endpoint-independent", "address-dependent", "address-and-port-dependent"]
+    filtering: Literal["unknown", "endpoint-independent", "address-dependent", "address-and-port-dependent"]
+    ipv6: Literal["none", "untested", "direct", "translated", "blocked"]
+    answered: tuple[str, ...]
+    silent: tuple[str, ...]
+    rtt_ms: float | None = None
+    gateway: str | None = None
+    mapped: str | None = None
+    mapped_by: str | None = None
+    not_mapped: tuple[str, ...] = ()
+    depth: int | None = None
+    prime_ttl: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +258,6 @@ class Closed:
 
 UserEvent: TypeAlias = (
     Connecting | Connected | Welcomed | Joined | Left | Renamed | Message | Said | Accepted | Delivered | Members
-    | Rooms | Refused | Missed | PathChanged | Silent | Back | Pong | PingLost | PingSummary | Status | Notice
-    | Problem | Closed
+    | Rooms | Refused | Missed | PathChanged | Silent | Back | Pong | PingLost | PingSummary | Status | NetCheck
+    | Notice | Problem | Closed
 )  # fmt: skip

@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 from clawchat.wire.frames import BOX_BYTES
 
-MAX_BOXES: Final = 64
-"""How many boxes one member may hold besides its own: a server's live credentials."""
+MAX_BOXES: Final = 256
+"""How many boxes one member may hold besides its own: a server's live credentials, and some it has burnt since."""
 
 RATE: Final = 2_500_000
 """Bytes a second one member may have passed on, 20 Mbit/s; more is dropped, as by a slow link."""
@@ -46,7 +46,7 @@ class _Member:
 
     def __init__(self, box: bytes, *, now: float) -> None:
         self.box = box
-        self.boxes = {box}
+        self.boxes: dict[bytes, None] = {}  # those it registered, the oldest first
         self.left = float(BURST)
         self.at = now
 
@@ -74,16 +74,24 @@ class RelayHub:
     def leave(self, member: int) -> None:
         """Forget a member and its boxes."""
         left = self._members.pop(member, None)
-        for box in left.boxes if left else ():
+        for box in (left.box, *left.boxes) if left else ():
             del self._boxes[box]
 
     def register(self, member: int, box: bytes) -> bool:
-        """Let a member have what comes for one more box; False if it is another's, or there are too many."""
+        """Let a member have what comes for one more box; False if a member has it as its own.
+
+        The last to register a box has it: a server that was cut off and came back holds the credential still.
+        One box too many costs the member its oldest; to register a box again makes it the newest.
+        """
         holder = self._members.get(member)
-        if holder is None or len(holder.boxes) > MAX_BOXES or self._boxes.get(box, member) != member:
+        before = self._members.get(self._boxes.get(box, member))
+        if holder is None or before is None or before.box == box:
             return False
-        holder.boxes.add(box)
+        before.boxes.pop(box, None)
+        holder.boxes[box] = None
         self._boxes[box] = member
+        if len(holder.boxes) > MAX_BOXES:
+            del self._boxes[oldest := next(iter(holder.boxes))], holder.boxes[oldest]
         return True
 
     def forward(self, member: int, box: bytes, data: bytes, *, now: float) -> Delivery | None:

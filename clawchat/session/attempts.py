@@ -47,6 +47,11 @@ class Attempts(Container[bytes]):
                 attempt.add_path(path)
                 attempt.hurry(now=now)
 
+    def offer(self, attempt_id: int, *, prime_ttl: int | None, now: float) -> bytes:
+        """Return a HELLO of an attempt that is under way, to be carried by other means."""
+        found = (attempt for attempt in self._by_cid.values() if attempt.id == attempt_id)
+        return next(found).offer(prime_ttl=prime_ttl, now=now)
+
     def hurry(self, *, now: float) -> None:
         """Let every attempt send its next HELLO now."""
         for attempt in self._by_cid.values():

@@ -13,6 +13,7 @@ from clawchat.crypto.words import safety_words
 from clawchat.session.identity import Identity
 from clawchat.session.keys import ReceiveKeys, SendKeys
 from clawchat.session.machines import Machines
+from clawchat.session.meeting import Rendezvous
 from clawchat.session.session import Session
 from clawchat.session.surroundings import Surroundings
 from clawchat.session.table import Table
@@ -44,6 +45,8 @@ class Agreement(NamedTuple):
     parameters: SessionParameters
     peer_candidates: tuple[Address, ...]
     observed: Address | None
+    rendezvous: Rendezvous | None = None
+    """Where to look for a path, if the handshake itself came by none."""
 
 
 def build_session(  # noqa: PLR0913 - the two halves of a session's beginning and its circumstances
@@ -81,7 +84,9 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
         session_window=parameters.max_data,
         max_streams=parameters.max_streams,
     )
-    machines = Machines(session_id, agreement.role, send, streams, path, world, rtt=rtt, now=now)
+    machines = Machines(
+        session_id, agreement.role, send, streams, path, world, rtt=rtt, rendezvous=agreement.rendezvous, now=now
+    )
     return Session(
         identity,
         receive,

@@ -17,18 +17,21 @@ from clawchat.crypto.keylog import KeyLog
 from clawchat.crypto.noise import Secrets
 from clawchat.session.attempts import Attempts
 from clawchat.session.build import Agreement, build_session
+from clawchat.session.carried import Carried
 from clawchat.session.config import EndpointConfig
 from clawchat.session.demux import Demultiplexer
 from clawchat.session.hellos import BUCKET_SECONDS
 from clawchat.session.initiator import Attempt
 from clawchat.session.links import Links
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
-from clawchat.session.responder import Budget, Responder
+from clawchat.session.responder import Answer, Budget, Responder
 from clawchat.session.schedule import Schedule
+from clawchat.session.scouting import Scout
 from clawchat.session.session import Session
 from clawchat.session.state import State
+from clawchat.session.surveying import Surveying
 from clawchat.transport.congestion import CongestionController
-from clawchat.values.address import Address, Path
+from clawchat.values.address import Path
 from clawchat.values.errors import BadDatagram, HandshakeFailed
 from clawchat.values.events import Event, ForwardReceived, SessionEnded, SlotConfirmed
 from clawchat.values.limits import (
@@ -42,7 +45,7 @@ TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
 
 
-class Endpoint:
+class Endpoint(Carried, Surveying):
     """Demultiplex batches of datagrams to sessions, and collect what they send; answer nobody unknown."""
 
     def __init__(
@@ -56,7 +59,7 @@ class Endpoint:
         self.config = config or EndpointConfig()
         self.candidates = tuple(self.config.candidates)
         self.path_errors: Counter[str] = Counter()
-        self.ports: dict[int, Address] = {}
+        self._scout = Scout(self.emit)
         self._keylog = keylog
         self._header_key = random(32)
         self._sessions: dict[int, Session] = {}
@@ -64,13 +67,16 @@ class Endpoint:
         self._links = Links()
         self._responder = Responder(random, Budget(self.config.handshake_rate, self.config.handshake_burst))
         self._half_open: set[int] = set()
+        self._meetings: set[int] = set()
         self._events: list[Event] = []
         self._awake: dict[Session, None] = {}
-        self._demux = Demultiplexer(HeaderCipher(self._header_key), self._awake, self._receive_stranger)
-        self._schedule = Schedule()
+        self._own_header = HeaderCipher(self._header_key)
+        self._demux = Demultiplexer(self._own_header, self._awake, self._receive_stranger)
+        self._schedule = Schedule(self._sessions)
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
         self._ids = count(1)
+        self._closing = False
 
     # --- what a program does -----------------------------------------------------------------------
 
@@ -102,6 +108,11 @@ class Endpoint:
         """The ids of the slots that may be joined."""
         return self._responder.armed()
 
+    @property
+    def mailboxes(self) -> dict[bytes, bytes]:
+        """The names (16 bytes) of the meeting places of armed slots, by slot id."""
+        return self._responder.mailboxes()
+
     def connect(
         self,
         credential: Credential,
@@ -132,45 +143,21 @@ class Endpoint:
         self._attempts.add(attempt)
         return attempt.id
 
-    def link(self, session_id: int) -> int:
-        """Let a session with a relay carry others; return the virtual port of paths through it."""
-        return self._links.open(session_id)
-
     def try_path(self, attempt_id: int, path: Path, *, now: float) -> None:
-        """Send the HELLOs of a handshake by one more path, beginning now."""
+        """Send the HELLOs of a handshake by one more path, beginning now; a session keeps a relayed one in reserve."""
         self._attempts.add_path(attempt_id, path, now=now)
-
-    def ways(self, addresses: tuple[Address, ...]) -> tuple[Path, ...]:
-        """List the paths from our ports to these addresses, none if we do not punch."""
-        if not self.config.punch:
-            return ()
-        ports = self.ports.items()
-        return tuple(Path(port, to) for port, own in ports for to in addresses if own.is_ipv6 == to.is_ipv6)
+        if path.relayed and attempt_id in self._sessions:
+            self._sessions[attempt_id].machines.rely_on(path, now=now)
+            self.wake(self._sessions[attempt_id])
 
     def abandon(self, session_id: int) -> None:
         """Give up a handshake that was begun."""
         self._attempts.abandon(session_id)
 
-    def port_opened(self, handle: int, address: Address, *, now: float) -> None:  # noqa: ARG002 - as every call
-        """Learn that one of our ports is open, or that its address changed."""
-        self.ports[handle] = address
-
-    def port_failed(self, handle: int, *, now: float) -> None:  # noqa: ARG002 - as every call
-        """Learn that a port could not be opened, or is closed."""
-        self.ports.pop(handle, None)
-
-    def path_error(self, path: Path, name: str, *, now: float) -> None:  # noqa: ARG002 - as every call
-        """Count what the network said of a path: anybody can forge ICMP, so it changes nothing."""
-        self.path_errors[name] += 1
-
-    def network_changed(self, *, now: float) -> None:
-        """Show every peer at once where we are now: our addresses changed."""
-        for session in self._sessions.values():
-            session.nudge()
-        self._attempts.hurry(now=now)
-
     def close_all(self, *, now: float, code: int, reason: str) -> None:
-        """Close every session at once."""
+        """Close every session at once, and let nobody join any more."""
+        self._closing = True
+        self.forget_meetings()
         for session in list(self._sessions.values()):
             session.close(code, reason, now=now, at_once=True)
 
@@ -227,7 +214,7 @@ class Endpoint:
 
     def _receive_stranger(self, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         """Take a datagram that names no session: a HELLO, a WELCOME, or nothing of ours. Raises BadDatagram."""
-        slot_id = self._responder.find(datagram)
+        slot_id = None if self._closing else self._responder.find(datagram)
         attempt = self._attempts.get(header[:CID_BYTES])
         if slot_id is not None:
             self._welcome(slot_id, datagram, path, now=now)
@@ -237,9 +224,16 @@ class Endpoint:
             raise BadDatagram("unknown")
 
     def _welcome(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
+        answer = self._answer(slot_id, datagram, path, now=now)
+        session_id = next(self._ids)
+        self._half_open.add(session_id)
+        self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
+        self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
+
+    def _answer(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> Answer:
         if len(self._half_open) >= self.config.max_half_open or len(self._sessions) >= self.config.max_sessions:
             raise BadDatagram("full")
-        answer = self._responder.answer(
+        return self._responder.answer(
             slot_id,
             datagram,
             path,
@@ -250,15 +244,13 @@ class Endpoint:
             bucket=int((now + self.config.unix_offset) // BUCKET_SECONDS),
             now=now,
         )
-        session_id = next(self._ids)
-        self._half_open.add(session_id)
-        self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
-        self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
 
     def _welcomed(self, attempt: Attempt, header: bytes, datagram: memoryview, path: Path, *, now: float) -> None:
         welcomed = attempt.receive(header, datagram, now=now)
         self._attempts.forget(attempt)
         self._add(welcomed.agreement, welcomed.secrets, attempt.id, path, rtt=welcomed.rtt, now=now)
+        session = self._sessions[attempt.id]
+        self._note_welcome(session, attempt.relayed_path(), path, sent_at=now - welcomed.rtt, now=now)
 
     def transmits(self, *, now: float) -> list[Transmit]:
         """Return what may be sent now, a bounded share of it; views are valid until the next call.
@@ -314,6 +306,8 @@ class Endpoint:
         self._awake[session] = None
 
     def _remove(self, session: Session) -> None:
+        if session.machines.punching is not None:
+            session.machines.punching.close(now=0.0)
         self._sessions.pop(session.id, None)
         self._demux.sessions.pop(session.identity.cid, None)
         self._half_open.discard(session.id)

@@ -52,8 +52,8 @@ class Owner(Protocol):
     def id(self) -> int:
         """The number that events carry."""
 
-    def on_arrived(self, path: Path, *, now: float) -> None:
-        """Note that authentic packets arrived by a path."""
+    def on_arrived(self, path: Path, *, probing: bool = False, now: float) -> None:
+        """Note that authentic packets arrived by a path, which were but probes if ``probing``."""
 
     def on_acked(self, *, now: float) -> None:
         """Note that the peer acknowledged something."""
@@ -89,9 +89,10 @@ class Inbound:
         if not replay.check(number):
             raise BadDatagram("replay")
         body = unseal(aead, header, packet)
-        newest = number > replay.top and body[0] not in PROBING
+        probing = body[0] in PROBING
+        newest = number > replay.top and not probing
         replay.mark(number)
-        self._arrived(len(packet), 1, path, newest=newest, now=now)
+        self._arrived(len(packet), 1, path, newest=newest, probing=probing, now=now)
         self._take_body(body, number, path, now=now)
 
     def receive_run(self, batch: BatchOpener, run: Run, path: Path, *, now: float) -> bool:
@@ -102,7 +103,7 @@ class Inbound:
         if aead is None or not replay.check_run(first, run.length) or not batch.open(aead, run):
             return False
         replay.mark_run(first, run.length)
-        self._arrived(batch.size * run.length, run.length, path, newest=True, now=now)
+        self._arrived(batch.size * run.length, run.length, path, newest=True, probing=False, now=now)
         stretch = batch.stream(run) if self._owner.state in _LIVE else None
         if stretch is None:
             for index in range(run.length):
@@ -116,14 +117,18 @@ class Inbound:
             self._owner.on_violation(violation, now=now)
         return True
 
-    def _arrived(self, size: int, packets: int, path: Path, *, newest: bool, now: float) -> None:
+    def _arrived(  # noqa: PLR0913 - what is known of packets before their frames are looked at
+        self, size: int, packets: int, path: Path, *, newest: bool, probing: bool, now: float
+    ) -> None:
         self.bytes_received += size
         self.packets_received += packets
         machines = self._machines
         machines.live.heard_at = now
-        self._owner.on_arrived(path, now=now)
+        self._owner.on_arrived(path, probing=probing, now=now)
         if newest:
             machines.paths.on_newest(path, size, now=now)
+            if path.port < 0 and machines.punching is not None:
+                machines.punching.on_relayed(now=now)
 
     def _take_body(self, body: bytes, number: int, path: Path, *, now: float) -> None:
         owner = self._owner
@@ -163,18 +168,19 @@ class Inbound:
     def _on_close(self, frame: Close, _path: Path, _now: float) -> None:
         self._owner.on_peer_closed(frame)
 
-    def _on_path_challenge(self, frame: PathChallenge, path: Path, _now: float) -> None:
-        self._machines.on_challenge(frame, path)
+    def _on_path_challenge(self, frame: PathChallenge, path: Path, now: float) -> None:
+        self._machines.on_challenge(frame, path, now=now)
 
     def _on_path_response(self, frame: PathResponse, path: Path, now: float) -> None:
-        if not path.relayed:
+        if not path.relayed and (path.port == self._machines.paths.current.port or self._machines.survey is None):
             self._owner.observed = frame.observed
-        self._machines.on_response(frame, now=now)
+        if self._machines.on_response(frame, now=now):
+            self._owner.on_arrived(self._machines.paths.current, now=now)
 
     def _on_candidates(self, frame: Candidates, _path: Path, now: float) -> None:
         self._owner.peer_candidates = frame.addresses
         if self._machines.punching is not None:
-            self._machines.punching.begin(frame.addresses, now=now)
+            self._machines.punching.on_candidates(frame, now=now)
 
     def _on_punch(self, frame: Punch, _path: Path, now: float) -> None:
         if self._machines.punching is not None:
@@ -189,6 +195,7 @@ class Inbound:
 
 _LIVE: Final = frozenset({State.OPEN, State.FLUSHING})
 _LIVE_OR_CLOSING: Final = _LIVE | {State.CLOSING}
+_MEETING_OR_LIVE: Final = _LIVE | {State.HALF_OPEN}
 
 # The handler of each row takes that row's frame; a dict can't say so to a type checker.
 _Handler = Callable[[Inbound, Any, Path, float], None]
@@ -204,8 +211,8 @@ _HANDLERS: Final[dict[type[Frame], tuple[_Handler, frozenset[State]]]] = {
     MaxStreams: (Inbound._on_stream_control, _LIVE),
     Datagram: (Inbound._on_datagram, _LIVE),
     Close: (Inbound._on_close, _LIVE_OR_CLOSING),
-    PathChallenge: (Inbound._on_path_challenge, _LIVE),
-    PathResponse: (Inbound._on_path_response, _LIVE),
+    PathChallenge: (Inbound._on_path_challenge, _MEETING_OR_LIVE),
+    PathResponse: (Inbound._on_path_response, _MEETING_OR_LIVE),
     Candidates: (Inbound._on_candidates, _LIVE),
     Punch: (Inbound._on_punch, _LIVE),
     Register: (Inbound._on_register, _LIVE),

@@ -22,6 +22,7 @@ from clawchat.values.limits import (
     HELLO_RETRIES,
     JITTER,
     MAX_INITIATOR_TRIES,
+    MEETING_PRIME_INTERVAL,
     RELAYED_BASE_DATAGRAM,
 )
 from clawchat.wire.handshake import EPHEMERAL_BYTES, Hello, open_welcome, seal_hello
@@ -54,8 +55,10 @@ class Attempt:
         "_keylog",
         "_keys",
         "_next_at",
+        "_offered",
         "_own",
         "_paths",
+        "_prime_ttl",
         "_random",
         "_retry",
         "_tries",
@@ -94,6 +97,8 @@ class Attempt:
         self._tries: deque[_Try] = deque(maxlen=MAX_INITIATOR_TRIES)
         self._retry = 0
         self._next_at = now
+        self._offered: list[_Try] = []
+        self._prime_ttl: int | None = None
         self._unix_offset = unix_offset
 
     def next_timeout(self) -> float:
@@ -113,6 +118,32 @@ class Attempt:
         """Append the HELLOs that are due: one message for all candidates, with an ephemeral key of its own."""
         if now < self._next_at:
             return
+        datagram, attempted = self._seal(now)
+        self._tries.append(attempted)
+        ttl = self._prime_ttl
+        out.extend(Transmit(datagram, len(datagram), path, ttl) for path in self._paths)
+        wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)] if ttl is None else MEETING_PRIME_INTERVAL
+        share = int.from_bytes(self._random(2), "big") / _UNIT
+        self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)
+        self._retry += 1
+
+    def relayed_path(self) -> Path | None:
+        """Return the path through a relay, if one was tried."""
+        return next((path for path in self._paths if path.relayed), None)
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        """Return the server's addresses, as the credential says."""
+        return self._credential.candidates
+
+    def offer(self, *, prime_ttl: int | None, now: float) -> bytes:
+        """Return a HELLO to be carried by other means; with a ``prime_ttl`` those sent now only open our own NAT."""
+        self._prime_ttl = prime_ttl
+        datagram, attempted = self._seal(now)
+        self._offered.append(attempted)
+        return datagram
+
+    def _seal(self, now: float) -> tuple[bytes, _Try]:
         noise = Initiator(
             self._credential.prologue(),
             self._keys.psk,
@@ -124,12 +155,7 @@ class Attempt:
         datagram = seal_hello(
             self._credential, self._keys, noise, self._hello(now), random=self._random, size=size, keylog=self._keylog
         )
-        self._tries.append(_Try(noise, now))
-        out.extend(Transmit(datagram, len(datagram), path) for path in self._paths)
-        wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)]
-        share = int.from_bytes(self._random(2), "big") / _UNIT
-        self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)
-        self._retry += 1
+        return datagram, _Try(noise, now)
 
     def _hello(self, now: float) -> Hello:
         return Hello(self.cid, self._header_key, self._own, int((now + self._unix_offset) // BUCKET_SECONDS))
@@ -139,7 +165,7 @@ class Attempt:
         if int.from_bytes(header[CID_BYTES : CID_BYTES + 2], "big") != HEADER_EPOCH_WELCOME:
             raise BadDatagram("early")
         reason = BadDatagram("noise")
-        for attempt in reversed(self._tries):
+        for attempt in [*reversed(self._tries), *self._offered]:
             try:
                 welcome = open_welcome(datagram, self._keys, attempt.noise, self._hello(now), keylog=self._keylog)
             except BadDatagram as refused:
@@ -156,7 +182,7 @@ class Attempt:
                 peer_header=HeaderMask(welcome.header_key),
                 parameters=welcome.parameters,
                 peer_candidates=welcome.candidates,
-                observed=welcome.observed,
+                observed=welcome.observed if welcome.observed.port else None,
             )
             return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at)
         raise reason
@@ -165,3 +191,4 @@ class Attempt:
         """Overwrite the keys; the attempt is over."""
         wipe(*self._keys)
         self._tries.clear()
+        self._offered.clear()

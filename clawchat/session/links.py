@@ -54,6 +54,10 @@ class Links:
             self._ports[session_id] = handle
         return handle
 
+    def is_link(self, session_id: int) -> bool:
+        """Tell whether a session is with a relay that carries others."""
+        return session_id in self._ports
+
     def close(self, session_id: int) -> None:
         """Forget a link whose session is over."""
         handle = self._ports.pop(session_id, None)

@@ -6,18 +6,21 @@ from typing import Final
 
 from clawchat.nat.mtu import MtuProber
 from clawchat.nat.path import PathMachine
+from clawchat.nat.probing import Prober
+from clawchat.nat.reasons import Reason
 from clawchat.session.keys import SendKeys
 from clawchat.session.liveness import Liveness
+from clawchat.session.meeting import Meeting, Rendezvous
 from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent, Transmit
 from clawchat.session.punching import Punching
 from clawchat.session.surroundings import Surroundings
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
 from clawchat.transport.recovery import Recovery
-from clawchat.transport.rtt import RttEstimator
+from clawchat.transport.rtt import INITIAL_RTT, RttEstimator
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
-from clawchat.values.address import Path
+from clawchat.values.address import Address, Path
 from clawchat.values.events import PathChanged, PingAnswered, Role
 from clawchat.values.limits import (
     ACK_DELAY_UNIT,
@@ -28,7 +31,7 @@ from clawchat.values.limits import (
     RELAYED_BASE_DATAGRAM,
     RELAYED_MAX_DATAGRAM,
 )
-from clawchat.wire.frames import Ack, PathChallenge, PathResponse
+from clawchat.wire.frames import Ack, Candidates, PathChallenge, PathResponse, encode
 
 _BLACK_HOLE_PTOS: Final = 2
 """After this many probe timeouts in a row larger datagrams are taken to vanish (RFC 8899 section 4.3)."""
@@ -37,7 +40,23 @@ _BLACK_HOLE_PTOS: Final = 2
 class Machines:
     """Hold the machines, and hand from one to another what no single one owns: the fate of sent packets."""
 
-    __slots__ = ("_session", "_world", "acks", "live", "mtu", "out", "paths", "punching", "recovery", "streams")
+    __slots__ = (
+        "_relay_rtt",
+        "_relayed",
+        "_session",
+        "_world",
+        "acks",
+        "live",
+        "meeting",
+        "mtu",
+        "out",
+        "paths",
+        "punching",
+        "recovery",
+        "role",
+        "streams",
+        "survey",
+    )
 
     def __init__(  # noqa: PLR0913 - what a handshake yields
         self,
@@ -49,10 +68,12 @@ class Machines:
         world: Surroundings,
         *,
         rtt: float | None,
+        rendezvous: Rendezvous | None = None,
         now: float,
     ) -> None:
         self._session = session
         self._world = world
+        self.role = role
         self.streams = streams
         self.acks = AckMachine()
         patience = PATH_PATIENCE if role is Role.INITIATOR else 0.0
@@ -65,10 +86,29 @@ class Machines:
         self.recovery = Recovery(estimator, world.congestion())
         pacer = Pacer(self.recovery.congestion, estimator)
         self.punching: Punching | None = None
+        self._relayed = path.relayed
+        self._relay_rtt = estimator.smoothed if path.relayed else INITIAL_RTT
+        self.survey: Prober | None = None  # of a session with a relay: asks what it sees of our ports
         self.out = Outbound(send, streams, self.acks, self.paths, self.mtu, self.recovery, pacer, world.sealer, now=now)
-
+        self.meeting = Meeting(role, rendezvous, self.paths, self.out, world, now=now) if rendezvous else None
         if path.relayed:
-            self.punching = Punching(role, self.paths, self.out, world)
+            self.rely_on(path, now=now)
+
+    def rely_on(self, fallback: Path, *, now: float) -> None:
+        """Look for direct paths from now on, and return to this relayed one when they fail."""
+        if self.punching is None:
+            self.punching = Punching(self.role, self.paths, self.out, self._world, fallback, now=now)
+            if self.role is Role.INITIATOR:
+                self.punching.show_relay()
+
+    def may_open(self, path: Path, *, probing: bool) -> bool:
+        """Tell whether a session that was only begun may open, now that authentic packets arrived by a path."""
+        if self.meeting is None:
+            return True
+        opened = self.meeting.arrived(path, probing=probing)
+        if opened:
+            self.mtu.restart(*_datagram_sizes(path))
+        return opened
 
     def on_ack(self, frame: Ack, *, now: float) -> None:
         """Settle what an ACK reports. Raises ProtocolViolation."""
@@ -77,6 +117,8 @@ class Machines:
             self._on_acked(run, now=now)
         for run in outcome.late:
             self._on_acked(run, now=now)
+        if self.punching is not None and (outcome.acked or outcome.late):
+            self.punching.on_answer()
         if outcome.lost:
             self._on_all_lost(outcome.lost, outcome.acked, now=now)
 
@@ -87,43 +129,105 @@ class Machines:
             return
         for piece in self.recovery.probe_pieces():
             self._on_lost(piece)
-        if self.recovery.pto_count < _BLACK_HOLE_PTOS:
-            return
-        if self.punching is not None and self.punching.fall_back(now=now):
-            self.on_moved("suspect")
-        elif self.recovery.pto_count == _BLACK_HOLE_PTOS:
+        if self.recovery.pto_count == _BLACK_HOLE_PTOS:
             self.mtu.fall_back(now=now)
             self.recovery.congestion.max_datagram = self.mtu.size
 
-    def on_moved(self, why: str) -> None:
+    def on_moved(self, why: Reason, *, now: float) -> None:
         """Begin anew to measure the path just taken into use; what was under way is sent again."""
+        if self.paths.current.relayed:
+            self.rely_on(self.paths.current, now=now)
+        if self.punching is not None:
+            why = self.punching.on_moved(why, now=now)
         for run in self.recovery.forget_all():
             self._on_lost(run)
-        estimator, congestion = RttEstimator(), self._world.congestion()
+        if self._relayed and self.recovery.rtt.sampled_at is not None:
+            self._relay_rtt = self.recovery.rtt.smoothed
+        self._relayed = self.paths.current.relayed
+        estimator = RttEstimator(self._relay_rtt) if self._relayed else RttEstimator()
+        congestion = self._world.congestion()
         self.recovery.restart(estimator, congestion)
         self.out.pacer = Pacer(congestion, estimator)
         self.mtu.restart(*_datagram_sizes(self.paths.current))
         congestion.max_datagram = self.mtu.size
         self._world.emit(PathChanged(self._session, self.paths.current, why))
 
+    def punch(self, candidates: tuple[Address, ...], *, now: float) -> None:
+        """Look for a direct path to the peer, if there is none."""
+        if self.punching is not None:
+            self.punching.begin(candidates, now=now)
+        if self.meeting is not None:
+            self.meeting.fire(now=now)
+
     def transmit(self, out: list[Transmit], *, now: float) -> float:
         """Append what may be sent now; return when pacing allows more, 0 if nothing waits for it."""
+        if self.meeting is not None and not self.meeting.over:
+            return self.meeting.transmit(out, now=now)
         if self.punching is not None:
             self.punching.transmit(out, now=now)
+            if self.punching.lost:
+                self.fall_back(now=now)
+                self.punching.transmit(out, now=now)  # what tells the peer of it goes before all the data that waits
+        if self.survey is not None:
+            for item in self.survey.take(now=now):
+                self.out.send_alone(out, item, now=now)
         return self.out.transmit(out, now=now)
 
-    def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
+    def fall_back(self, *, now: float) -> None:
+        """Return to the relay at once, if there is one."""
+        if self.punching is not None and self.punching.fall_back(now=now):
+            self.on_moved(Reason.SUSPECT, now=now)
+
+    @property
+    def reason(self) -> Reason:
+        """Why the path in use is used."""
+        return Reason.AT_ONCE if self.punching is None else self.punching.reason
+
+    def nudge(self) -> None:
+        """Send something at once, even if what is under way fills the window."""
+        self.recovery.pto_count = 0
+        self.recovery.probes_due = max(self.recovery.probes_due, 1)
+
+    def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
+        """Tell the peer where this end may be reached."""
+        if self.punching is None:
+            self.out.control(encode(Candidates(generation, addresses)))
+        else:
+            self.punching.offer(generation, addresses)
+
+    def look(self, path: Path) -> None:
+        """Ask a relay what it sees of a port of ours."""
+        if self.survey is None:
+            self.survey = Prober(self._world.random)
+        self.survey.probe(path)
+
+    def on_challenge(self, challenge: PathChallenge, path: Path, *, now: float) -> None:
         """Answer a challenge on the path it came by."""
         self.paths.on_challenge(challenge, path)
+        if path.relayed and self.role is Role.RESPONDER:
+            self.rely_on(path, now=now)
         if self.punching is not None:
             self.punching.on_challenge(path)
+        if self.meeting is not None:
+            self.meeting.on_challenge(path)
 
-    def on_response(self, response: PathResponse, *, now: float) -> None:
-        """Take a path into use that is shown to work: the one that was challenged, or a direct one for a relay."""
-        if self.paths.on_response(response):
-            self.on_moved("roamed")
+    def on_response(self, response: PathResponse, *, now: float) -> bool:
+        """Take a path into use that is shown to work; tell whether a session that had none may open now.
+
+        It is the one that was challenged, or a direct one for a relay.
+        """
+        met = self.meeting.on_response(response, now=now) if self.meeting is not None else None
+        if met is not None:
+            self.recovery.rtt.update(met.rtt, 0.0, now=now)
+            return True
+        surveyed = self.survey.on_response(response, now=now) if self.survey is not None else None
+        if surveyed is not None:
+            self._world.observed(surveyed.path, response.observed, at=now - surveyed.rtt, now=now)
+        elif self.paths.on_response(response):
+            self.on_moved(Reason.ROAMED, now=now)
         elif self.punching is not None and self.punching.on_response(response, now=now):
-            self.on_moved("direct")
+            self.on_moved(Reason.PUNCHED, now=now)
+        return False
 
     def _on_all_lost(self, lost: list[SentRun], acked: list[SentRun], *, now: float) -> None:
         for run in lost:

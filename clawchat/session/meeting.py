@@ -11,16 +11,16 @@ from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Path
 from clawchat.values.events import Role
-from clawchat.values.limits import BLIND_PRIME_TTL, BLOCK, MAX_DELAY_ACK
-from clawchat.values.timers import NEVER
+from clawchat.values.limits import BLOCK, MAX_DELAY_ACK
 from clawchat.wire.frames import PathResponse
 
 
 class Rendezvous(NamedTuple):
-    """Where to look for the peer, and until when (monotonic seconds)."""
+    """Where to look for the peer, until when (monotonic seconds), and how far priming packets go."""
 
     ways: tuple[Path, ...]
     until: float
+    prime_ttl: int
 
 
 class Meeting:
@@ -49,7 +49,7 @@ class Meeting:
         self._paths = paths
         self._out = out
         self._prober = Prober(world.random)
-        self._volleys = Volleys(role, BLIND_PRIME_TTL, now=now)
+        self._volleys = Volleys(role, rendezvous.prime_ttl, now=now)
 
     def fire(self, *, now: float) -> None:
         """Send full probes from now on: the peer has read our answer."""
@@ -57,8 +57,6 @@ class Meeting:
 
     def transmit(self, out: list[Transmit], *, now: float) -> float:
         """Append the probes and answers that are due; return when there is more to send."""
-        if self.over:
-            return NEVER
         while self._volleys.deadline <= now:
             ttl = self._volleys.take(now=now).ttl
             for path in self._ways:
@@ -81,9 +79,12 @@ class Meeting:
             self._settle(answered.path)
         return answered
 
-    def arrived(self, path: Path) -> bool:
-        """Tell whether the session may open now that an authentic packet came by a path."""
-        if not self.over and self._role is Role.RESPONDER:
+    def arrived(self, path: Path, *, probing: bool) -> bool:
+        """Tell whether the session may open now that an authentic packet came by a path.
+
+        The answering end sends more than probes only once it has taken a path by which it heard from us.
+        """
+        if not self.over and (self._role is Role.RESPONDER or not probing):
             self._settle(path)
         return self.over
 

@@ -159,7 +159,7 @@ class Outbound:
         """Queue an unreliable message; the oldest makes room when too many wait."""
         if len(self._datagrams) >= MAX_PENDING_DATAGRAMS:
             self._datagrams.pop(0)
-        self._datagrams.append(data)
+        self._datagrams.append(encode(Datagram(data)))
 
     @property
     def datagrams_wait(self) -> bool:
@@ -277,15 +277,13 @@ class Outbound:
             parts.append(frame)
             records.append(ControlSent(frame))
             room -= len(frame)
-        while self._datagrams and min(len(self._datagrams[0]), self.max_datagram()) + DATAGRAM_HEADER <= room:
-            data = self._datagrams.pop(0)
-            if len(data) <= self.max_datagram():  # else the path has become too narrow for it meanwhile
-                frame = encode(Datagram(data))
-                parts.append(frame)
-                room -= len(frame)
-        while self._forwards and len(self._forwards[0]) <= room:
-            parts.append(self._forwards.pop(0))
-            room -= len(parts[-1])
+        for queue in (self._datagrams, self._forwards) if self._datagrams or self._forwards else ():
+            most = self.mtu.size - OVERHEAD
+            while queue and min(len(queue[0]), most) <= room:
+                frame = queue.pop(0)
+                if len(frame) <= most:  # else the path has become too narrow for it meanwhile
+                    parts.append(frame)
+                    room -= len(frame)
         while room >= MIN_STREAM_ROOM and self._streams.ready:
             run = self._streams.next_run(room - STREAM_HEADER)
             if run is None:

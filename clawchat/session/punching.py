@@ -4,82 +4,319 @@ from __future__ import annotations
 
 from clawchat.nat.path import PathMachine
 from clawchat.nat.probing import Prober
-from clawchat.nat.punch import Puncher
+from clawchat.nat.punch import Lane, Puncher
+from clawchat.nat.punch_memory import Pair
+from clawchat.nat.punch_plan import Move
+from clawchat.nat.reasons import Reason
+from clawchat.nat.suspicion import Suspicion
+from clawchat.session.guessing import Guessing
 from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
-from clawchat.values.limits import BLIND_PRIME_TTL
-from clawchat.wire.frames import PathResponse, Punch, encode
+from clawchat.values.limits import SETTLED, SILENT_FIRE, SURVEY_WAIT
+from clawchat.values.timers import NEVER
+from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
 
 
 class Punching:
-    """Steer punching over the relayed path that a session began on, and move the session when it succeeds.
+    """Steer punching over a relayed path, and move the session when it succeeds.
 
     Both ends punch, the initiator decides: it takes the first direct path that answers into use, and the
     responder follows the newest packets there. When the direct path falls silent, either goes back.
+    ``reason`` says why the session uses the path it does.
     """
 
-    __slots__ = ("_candidates", "_fallback", "_out", "_paths", "_prober", "_puncher", "_role", "_world")
+    __slots__ = (
+        "_fallback",
+        "_guessing",
+        "_heard",
+        "_kept",
+        "_known",
+        "_offer_at",
+        "_offered",
+        "_out",
+        "_paths",
+        "_peer",
+        "_peer_generation",
+        "_prober",
+        "_puncher",
+        "_role",
+        "_settled_at",
+        "_shown",
+        "_since",
+        "_suspicion",
+        "_told",
+        "_world",
+        "lost",
+        "reason",
+    )
 
-    def __init__(self, role: Role, paths: PathMachine, out: Outbound, world: Surroundings) -> None:
+    def __init__(  # noqa: PLR0913 - a session's path machine, what it sends by, where it lives
+        self, role: Role, paths: PathMachine, out: Outbound, world: Surroundings, fallback: Path, *, now: float
+    ) -> None:
         self._role = role
         self._paths = paths
         self._out = out
         self._world = world
-        self._fallback = paths.current
+        self._fallback = fallback
         self._prober = Prober(world.random)
-        self._puncher = Puncher(BLIND_PRIME_TTL)
-        self._candidates: tuple[Address, ...] = ()
+        self._puncher = Puncher(world.scout.prime_ttl)
+        self._suspicion = Suspicion()
+        self._guessing = Guessing(world)
+        self._peer = Candidates(0, ())
+        self._peer_generation = 0
+        self._heard: Punch | None = None
+        self._told: tuple[Address, ...] = ()
+        self._offered = 0  # the generation of our last offer
+        self._shown: tuple[object, ...] = ()  # what it said
+        self._since = 0  # the generation since which our addresses are the same
+        self._known = frozenset(world.candidates)
+        self._offer_at = NEVER
+        self._settled_at = now
+        self._kept: int | None = None  # the port of a direct path that we asked for
+        self.lost = False  # whether the path in use is to be left
+        self.reason = Reason.LOOKING if paths.current.relayed else Reason.AT_ONCE
 
     @property
     def deadline(self) -> float:
-        """Return when ``transmit`` has something to send."""
-        return self._puncher.deadline
+        """Return when ``transmit`` has something to do."""
+        return min(self._puncher.deadline, self._suspicion.deadline, self._guessing.deadline, self._offer_at)
 
-    def begin(self, candidates: tuple[Address, ...], *, now: float) -> None:
-        """Punch towards the peer's addresses, unless a direct path is in use; remember them for when it fails."""
-        self._candidates = candidates
+    @property
+    def busy(self) -> bool:
+        """Tell whether a direct path is being looked for."""
+        return self._puncher.active
+
+    # --- what both ends tell each other ------------------------------------------------------------
+
+    def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
+        """Tell the peer at once where this end may be reached, with what we know of our NAT."""
+        self._told = addresses
+        self._offered = max(self._offered, generation - 1)
+        self._offer_at = 0.0
+
+    def on_news(self, *, now: float) -> None:
+        """Tell the peer soon what a relay has just seen of us."""
         if self._paths.current.relayed:
-            self._puncher.begin(self._world.ways(candidates), now=now)
+            self._offer_at = min(self._offer_at, now + SURVEY_WAIT)
+
+    def on_candidates(self, frame: Candidates, *, now: float) -> None:
+        """Punch towards what the peer tells, instead of what it told before."""
+        if frame.generation < self._peer_generation:
+            return
+        self._peer_generation = frame.generation
+        same = set(frame.addresses) == set(self._peer.addresses)
+        self._peer = frame
+        if not same or not self._puncher.active:
+            self._start(now=now)
+            return
+        self._puncher.use(*self._lanes(now=now))
+        if self._puncher.primed is not None:
+            self._say(self._puncher.primed)
 
     def on_punch(self, frame: Punch, *, now: float) -> None:
-        """Note that the peer's NAT is open for us."""
-        self._puncher.on_punch(frame.round, now=now)
+        """Note that the peer's NAT is open for us; a peer that says so has lost the direct path."""
+        self._heard = frame
+        self.on_relayed(now=now)
+        if frame.generation >= self._since:
+            self._puncher.on_punch(frame.round, now=now)
+
+    def on_relayed(self, *, now: float) -> None:
+        """Note that the peer sends over the relay: it has lost the direct path, unless we have only just found it."""
+        if not self._paths.current.relayed and now - self._settled_at > SETTLED:
+            self.lost = True
+
+    def show_relay(self) -> None:
+        """Let the peer know the relayed path that we hold in reserve."""
+        if not self._paths.current.relayed:
+            self._prober.probe(self._fallback)
+
+    # --- beginning ---------------------------------------------------------------------------------
+
+    def begin(self, candidates: tuple[Address, ...], *, now: float) -> None:
+        """Punch towards the peer's addresses, unless a direct path is in use."""
+        if not self._peer_generation:
+            self._peer = Candidates(0, candidates)
+        if not self._paths.current.relayed:
+            return
+        self._world.survey(now=now)
+        self._offer_at = now
+        self._start(now=now)
+
+    def _start(self, *, now: float) -> None:
+        if not self._paths.current.relayed:
+            return
+        if not self._world.direct_allowed:
+            self.reason = Reason.RELAY_ONLY
+            return
+        peer, lanes = self._peer, self._lanes(now=now)
+        heard = self._heard
+        ready = heard.round if heard is not None and heard.generation >= self._since else -1
+        self._puncher.prime_ttl = self._world.scout.prime_ttl
+        self._puncher.rtt = self._out.recovery.rtt.smoothed
+        self._puncher.begin(*lanes, peer_ready=ready, now=now)
+        if not self._guessing.running:
+            self._guessing.forget(now=now)
+        if not peer.addresses:
+            self.reason = Reason.NO_ADDRESS
+        else:
+            self.reason = Reason.WAITING_FOR_PEER if lanes else Reason.NO_PORT
+
+    def _lanes(self, *, now: float) -> list[Lane]:
+        """List our ports with the addresses of the peer that belong to them, those to try first first."""
+        scout, peer = self._world.scout, self._peer
+        main = scout.ways(peer.addresses)
+        if not main:
+            return []
+        spares = scout.spares()
+        if scout.habit(now=now).ports.symmetric:
+            # a probe from the port the peer will look for would spoil it at a gateway that takes what nobody asked for
+            return [Lane(main, scout.ways(peer.addresses, spares[:1]) or main)]
+        lanes = [Lane(main, main)]
+        if not peer.nat.ports.symmetric:
+            ways = [(Path(handle, to),) for handle, to in zip(spares, peer.spares, strict=False)]
+            lanes += [Lane(way, way) for way in ways]
+        return lanes
+
+    # --- sending -----------------------------------------------------------------------------------
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Send the probes that are due."""
-        if not self._paths.current.relayed:
-            self._puncher.stop()
-        while self._puncher.deadline <= now:
-            for path, ttl in self._puncher.take(now=now):
-                self._prober.probe(path, ttl)
-            if self._puncher.announce is not None:
-                self._out.control(encode(Punch(self._puncher.announce)))
-                self._puncher.announce = None
+        if self._offer_at <= now:
+            self._send_offer(now=now)
+        if self._paths.current.relayed:
+            self._punch(now=now)
+        else:
+            self._watch(now=now)
         for item in self._prober.take(now=now):
             self._out.send_alone(out, item, now=now)
 
+    def _punch(self, *, now: float) -> None:
+        puncher = self._puncher
+        while puncher.deadline <= now:
+            for path, ttl in puncher.take(now=now):
+                self._prober.probe(path, ttl)
+            if puncher.announce is not None:
+                self._say(puncher.announce)
+                puncher.announce = None
+        if puncher.fired_at is None:
+            return
+        guessing, peer = self._guessing, self._peer
+        guessing.consider(self._pair(), peer.addresses, peer.nat, fired_at=puncher.fired_at, now=now)
+        for path, ttl in guessing.take(now=now):
+            self._prober.probe(path, ttl)
+        silent = Reason.NO_ANSWER if now - puncher.fired_at >= SILENT_FIRE else Reason.LOOKING
+        self.reason = guessing.reason or (Reason.STRUCK if puncher.struck else silent)
+
+    def _say(self, number: int) -> None:
+        self._out.control(encode(Punch(number, self._peer_generation)))
+
+    def _watch(self, *, now: float) -> None:
+        """Look whether the direct path still answers."""
+        recovery = self._out.recovery
+        if recovery.in_flight:
+            self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
+        match self._suspicion.check(recovery.rtt.smoothed, now=now):
+            case True:
+                self.lost = True
+            case False:
+                self._prober.probe(self._paths.current)
+
+    def _send_offer(self, *, now: float) -> None:
+        self._offer_at = NEVER
+        scout = self._world.scout
+        shown = scout.offer((*self._told, *self._world.candidates)), scout.spare_addresses(), scout.habit(now=now)
+        if shown == self._shown or not shown[0]:
+            return
+        self._shown = shown
+        self._offered += 1
+        if frozenset(shown[0]) != self._known:
+            self._known = frozenset(shown[0])
+            self._since = self._offered
+        self._out.control(encode(Candidates(self._offered, *shown)))
+
+    # --- what comes back ---------------------------------------------------------------------------
+
     def on_challenge(self, path: Path) -> None:
         """Ask back at once on a direct path that the peer has just shown to reach us."""
-        if self._paths.current.relayed and not path.relayed:
+        if self._paths.current.relayed and not path.relayed and self._world.direct_allowed:
             self._prober.probe(path)
+
+    def on_port(self, *, now: float) -> None:
+        """Use a port that has just been opened."""
+        self._guessing.on_port(now=now)
+
+    def on_answer(self) -> None:
+        """Note that the path in use works: the peer acknowledged something."""
+        self._suspicion.on_answer()
+
+    def on_struck(self, path: Path, *, now: float) -> None:
+        """Hear from the network that a probe went to the peer's gateway and no further."""
+        self._puncher.on_struck(path, now=now)
+        scout = self._world.scout
+        scout.prime_ttl = min(scout.prime_ttl, self._puncher.prime_ttl)
 
     def on_response(self, response: PathResponse, *, now: float) -> bool:
         """Move to a direct path that answered; tell whether the session moved."""
         answered = self._prober.on_response(response, now=now)
-        if answered is None or answered.path.relayed or not self._paths.current.relayed:
+        if answered is None:
             return False
-        if self._role is not Role.INITIATOR:
+        if answered.path == self._paths.current:
+            self._suspicion.on_answer()
+        if answered.path.relayed or not self._paths.current.relayed or self._role is not Role.INITIATOR:
             return False
-        self._prober.forget()
         self._paths.adopt(answered.path)
         return True
+
+    def on_moved(self, why: Reason, *, now: float) -> Reason:
+        """Settle on the path just taken into use, or look for a better one; return why it is used."""
+        self._suspicion.on_answer()
+        self._settled_at = now
+        path = self._paths.current
+        if path.relayed:
+            self._fallback = path
+            if not self._puncher.active:
+                self.begin(self._peer.addresses, now=now)
+            return why
+        scout = self._world.scout
+        scout.keep(path.port)
+        move = self._guessing.won(path, self._peer.addresses)
+        if self._kept not in {None, path.port}:
+            scout.release([self._kept])
+        self._kept = None if path.port in scout.ports else path.port
+        lane = move or (Move.FIRE if path.port in scout.ports else Move.SPARE)
+        scout.memory.won(self._pair(), lane)
+        self._guessing.forget(now=now)
+        self._prober.forget()
+        self._puncher.stop()
+        self._heard = None
+        if why is not Reason.ROAMED or self.reason in _SEARCHING:
+            why = Reason.GUESSED if move else Reason.PUNCHED
+        self.reason = why
+        return why
 
     def fall_back(self, *, now: float) -> bool:
         """Return to the relay from a direct path that fell silent, and punch anew; tell whether the session moved."""
         if self._paths.current.relayed:
             return False
+        self.lost = False
         self._paths.adopt(self._fallback)
-        self.begin(self._candidates, now=now)
+        self._world.survey(life=SETTLED, now=now)  # perhaps it is our own address that changed
+        self.begin(self._peer.addresses, now=now)
+        self.reason = Reason.SUSPECT
         return True
+
+    def close(self, *, now: float) -> None:
+        """Give back every port: the session is over."""
+        self._guessing.forget(now=now)
+        if self._kept is not None:
+            self._world.scout.release([self._kept])
+
+    def _pair(self) -> Pair:
+        peer = self._peer
+        host = peer.nat.base.host if peer.nat.base else next((each.host for each in peer.addresses), "")
+        return Pair(self._world.scout.public_host(), host)
+
+
+_SEARCHING = frozenset(Reason) - {Reason.AT_ONCE, Reason.PUNCHED, Reason.GUESSED, Reason.ROAMED}

@@ -102,6 +102,10 @@ class Responder:
         """List the ids of the slots that may be joined."""
         return list(self._armed)
 
+    def mailboxes(self) -> dict[bytes, bytes]:
+        """Return what names the meeting place of each slot that may be joined."""
+        return {slot_id: bytes(armed.slot.keys.mailbox) for slot_id, armed in self._armed.items()}
+
     def is_reusable(self, slot_id: bytes) -> bool:
         """Tell whether an armed slot outlives the first client that joins."""
         armed = self._armed.get(slot_id)

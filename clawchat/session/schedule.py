@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from heapq import heappop, heappush
 
 from clawchat.session.session import Session
@@ -10,25 +10,24 @@ from clawchat.values.timers import NEVER
 
 
 class Schedule:
-    """Sessions by their deadlines, in a heap.
+    """Sessions by their deadlines, in a heap of ids, so that one that is over is let go with its keys at once.
 
     Deadlines move with every packet, mostly later. A later one keeps the old place and is looked at when that
     comes; only an earlier one takes a new place, and the old one is skipped.
     """
 
-    __slots__ = ("_heap", "_order")
+    __slots__ = ("_heap", "_sessions")
 
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, Session]] = []
-        self._order = 0
+    def __init__(self, sessions: Mapping[int, Session]) -> None:
+        self._heap: list[tuple[float, int]] = []
+        self._sessions = sessions
 
     def put(self, session: Session) -> None:
         """Look at a session again when its next deadline comes."""
         deadline = session.next_timeout()
         if deadline < session.scheduled:
             session.scheduled = deadline
-            self._order += 1
-            heappush(self._heap, (deadline, self._order, session))
+            heappush(self._heap, (deadline, session.id))
 
     def next(self) -> float:
         """Return when to look next, NEVER if there is nothing to look at."""
@@ -38,8 +37,9 @@ class Schedule:
         """Take the sessions whose deadline has come."""
         heap = self._heap
         while heap and heap[0][0] <= now:
-            deadline, _, session = heappop(heap)
-            if session.scheduled != deadline:
+            deadline, session_id = heappop(heap)
+            session = self._sessions.get(session_id)
+            if session is None or session.scheduled != deadline:
                 continue
             session.scheduled = NEVER
             if session.next_timeout() <= now:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from clawchat.nat.reasons import Reason
 from clawchat.session.closing import Closing
 from clawchat.session.identity import Identity, SessionStats
 from clawchat.session.inbound import Inbound
@@ -20,6 +21,7 @@ from clawchat.values.address import Address, Path
 from clawchat.values.errors import (
     HandshakeFailed,
     LocallyClosed,
+    PathsExhausted,
     PeerClosed,
     ProtocolViolation,
     SessionClosed,
@@ -29,7 +31,7 @@ from clawchat.values.errors import (
 from clawchat.values.events import Role, SessionEnded, SessionOpened, SlotConfirmed
 from clawchat.values.limits import CONFIRM_TIMEOUT, DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
 from clawchat.values.timers import NEVER, Timer, Timers
-from clawchat.wire.frames import Candidates, Close, CloseCode, Register, encode
+from clawchat.wire.frames import Close, CloseCode, Register, encode
 
 _TALKING: Final = frozenset({State.OPEN, State.FLUSHING})
 
@@ -42,10 +44,10 @@ class Session:
         "_close",
         "_closing",
         "_inbound",
-        "_machines",
         "_table",
         "_timers",
         "identity",
+        "machines",
         "observed",
         "peer_candidates",
         "receive_one",
@@ -74,13 +76,13 @@ class Session:
         self._born = now
         self._close: tuple[int, str] = (CloseCode.NONE, "")
         self._closing = Closing()
-        self._machines = machines
+        self.machines = machines
         self._timers = Timers()
         self._inbound = Inbound(receive, machines, self, table.emit)
         self.receive_one = self._inbound.receive_one
         self.receive_run = self._inbound.receive_run
-        if identity.role is Role.RESPONDER:
-            self._timers.set(Timer.HANDSHAKE, now + HALF_OPEN_LIFE)
+        if identity.role is Role.RESPONDER or machines.meeting is not None:
+            self._timers.set(Timer.HANDSHAKE, machines.meeting.until if machines.meeting else now + HALF_OPEN_LIFE)
         else:
             self._confirm(machines.paths.current, now=now)
 
@@ -94,7 +96,7 @@ class Session:
     @property
     def path(self) -> Path:
         """The path in use."""
-        return self._machines.paths.current
+        return self.machines.paths.current
 
     @property
     def words(self) -> str:
@@ -104,91 +106,90 @@ class Session:
     @property
     def idle(self) -> bool:
         """Tell whether everything that was sent is acknowledged."""
-        return not self._machines.recovery.in_flight
+        return not self.machines.recovery.in_flight
 
     def open_stream(self) -> int:
         """Open a stream and return its id. Raises UsageError when the peer allows no more."""
         self._require_open()
-        return self._machines.streams.open()
+        return self.machines.streams.open()
 
     def write(self, stream: int, data: bytes, *, fin: bool = False) -> None:
         """Queue bytes, and the end with ``fin``. Nothing is refused for size: look at ``room`` first."""
         if self.state is not State.OPEN:
             self._require_open()
-        self._machines.streams.write(stream, data, fin=fin)
+        self.machines.streams.write(stream, data, fin=fin)
         self._table.wake(self)
 
     def room(self, stream: int) -> int:
         """Return how many bytes a stream takes before its writer should wait for StreamWritable."""
-        window = self._machines.recovery.congestion.window
-        return self._machines.streams.room(stream, max(SEND_BUFFER, 2 * window))
+        window = self.machines.recovery.congestion.window
+        return self.machines.streams.room(stream, max(SEND_BUFFER, 2 * window))
 
     def read(self, stream: int, limit: int = -1) -> bytes:
         """Take received bytes in order, at most ``limit`` if given; empty if there are none."""
-        data = self._machines.streams.read(stream, limit)
-        if self._machines.streams.control_pending:
+        data = self.machines.streams.read(stream, limit)
+        if self.machines.streams.control_pending:
             self._table.wake(self)
         return data
 
     def at_end(self, stream: int) -> bool:
         """Tell whether everything up to the stream's end was read."""
-        return self._machines.streams.at_end(stream)
+        return self.machines.streams.at_end(stream)
 
     def reset(self, stream: int, code: int = CloseCode.APPLICATION) -> None:
         """Give up sending on a stream."""
-        self._machines.streams.reset(stream, code)
+        self.machines.streams.reset(stream, code)
         self._table.wake(self)
 
     def stop(self, stream: int, code: int = CloseCode.APPLICATION) -> None:
         """Ask the peer to give up sending on a stream, and drop what it sent."""
-        self._machines.streams.stop(stream, code)
+        self.machines.streams.stop(stream, code)
         self._table.wake(self)
 
     def send_datagram(self, data: bytes) -> None:
         """Send an unreliable message. Raises UsageError when it does not fit one packet."""
         self._require_open()
-        if len(data) > self._machines.out.max_datagram():
+        if len(data) > self.machines.out.max_datagram():
             raise UsageError(f"a message of {len(data)} bytes does not fit a packet")
-        self._machines.out.datagram(data)
+        self.machines.out.datagram(data)
         self._table.wake(self)
 
     def register(self, box: bytes) -> None:
         """Ask a relay for what comes for a box of 16 bytes, too."""
-        self._control(Register(box))
+        self._require_open().out.control(encode(Register(box)))
+        self._table.wake(self)
 
     def forward(self, box: bytes, data: bytes) -> None:
         """Pass a datagram on: to a box of a relay, or at a relay to the session that has the box."""
         if self.state is State.OPEN:
-            self._machines.out.forward(box, data)
+            self.machines.out.forward(box, data)
             self._table.wake(self)
 
     def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
         """Tell the peer where this end may be reached, instead of what it was told before."""
-        self._control(Candidates(generation, addresses))
+        self._require_open().offer(generation, addresses)
+        self._table.wake(self)
 
     def punch(self, *, now: float) -> None:
-        """Look for a direct path to the peer, if a relay carries the session; PathChanged tells of success."""
-        if self._machines.punching is not None:
-            self._machines.punching.begin(self.peer_candidates, now=now)
-            self._table.wake(self)
-
-    def _control(self, frame: Register | Candidates) -> None:
-        self._require_open()
-        self._machines.out.control(encode(frame))
+        """Look for a direct path to the peer, if a relay or none carries the session; PathChanged tells of success."""
+        self.machines.punch(self.peer_candidates, now=now)
         self._table.wake(self)
+
+    @property
+    def path_reason(self) -> Reason:
+        """Why the session uses its path: a stable code that ``clawchat.nat.reasons`` explains."""
+        return self.machines.reason
 
     def ping(self, token: int = 0) -> None:
         """Ask the peer to answer at once; PingAnswered with this token follows."""
         self._require_open()
-        self._machines.out.ping(Question(token))
+        self.machines.out.ping(Question(token))
         self._table.wake(self)
 
     def nudge(self) -> None:
         """Show the peer our address at once, and probe without patience: the network changed."""
         if self.state in _TALKING:
-            recovery = self._machines.recovery
-            recovery.pto_count = 0
-            recovery.probes_due = max(recovery.probes_due, 1)  # leaves even if what is under way fills the window
+            self.machines.nudge()
             self._table.wake(self)
 
     def close(self, code: int = CloseCode.NONE, reason: str = "", *, now: float, at_once: bool = False) -> None:
@@ -207,7 +208,7 @@ class Session:
 
     def stats(self, *, now: float) -> SessionStats:
         """Return the session's figures."""
-        recovery, out = self._machines.recovery, self._machines.out
+        recovery, out = self.machines.recovery, self.machines.out
         return SessionStats(
             age=now - self._born,
             rtt=recovery.rtt.smoothed,
@@ -217,22 +218,23 @@ class Session:
             bytes_received=self._inbound.bytes_received,
             packets_sent=out.packets_sent,
             packets_received=self._inbound.packets_received,
-            datagram_size=self._machines.mtu.size,
+            datagram_size=self.machines.mtu.size,
             window=recovery.congestion.window,
             in_flight=recovery.in_flight,
             path=self.path,
-            heard=now - self._machines.live.heard_at,
+            heard=now - self.machines.live.heard_at,
         )
 
-    def _require_open(self) -> None:
+    def _require_open(self) -> Machines:
         if self.state is not State.OPEN:
             raise UsageError(f"the session is {self.state}")
+        return self.machines
 
     # --- life --------------------------------------------------------------------------------------
 
-    def on_arrived(self, path: Path, *, now: float) -> None:
-        """Note that authentic packets arrived by a path."""
-        if self.state is State.HALF_OPEN:
+    def on_arrived(self, path: Path, *, probing: bool = False, now: float) -> None:
+        """Note that authentic packets arrived by a path, which were but probes if ``probing``."""
+        if self.state is State.HALF_OPEN and self.machines.may_open(path, probing=probing):
             self._confirm(path, now=now)
         elif self.state is State.CLOSING:
             self._closing.on_late_packet()
@@ -243,7 +245,7 @@ class Session:
             self._begin_closing(Trigger.FLUSHED, now=now)
 
     def _flushed(self) -> bool:
-        return self._machines.streams.flushed() and not self._machines.out.datagrams_wait
+        return self.machines.streams.flushed() and not self.machines.out.datagrams_wait
 
     def on_peer_closed(self, frame: Close) -> None:
         """End: the peer said so."""
@@ -258,14 +260,14 @@ class Session:
     def _confirm(self, path: Path, *, now: float) -> None:
         self.state = advance(self.state, Trigger.CONFIRMED)
         self._timers.clear(Timer.HANDSHAKE)
-        self._timers.set(Timer.KEEPALIVE, self._machines.live.keepalive_at(now))
+        self._timers.set(Timer.KEEPALIVE, self.machines.live.keepalive_at(now))
         identity = self.identity
         if identity.role is Role.RESPONDER:
-            self._timers.set(Timer.DEAD_PEER, self._machines.live.dead_at())
+            self._timers.set(Timer.DEAD_PEER, self.machines.live.dead_at())
             self._table.emit(SlotConfirmed(identity.slot_id, identity.id))
         else:
             self._timers.set(Timer.DEAD_PEER, now + CONFIRM_TIMEOUT)
-            self._machines.out.ping(None)
+            self.machines.out.ping(None)
         self._table.emit(SessionOpened(identity.id, identity.role, identity.slot_id, identity.words, path))
         self.punch(now=now)
 
@@ -274,12 +276,12 @@ class Session:
         self.state = advance(self.state, trigger)
         code, reason = self._close
         self._timers.clear_all()
-        self._closing.begin(code, reason, probe_timeout=self._machines.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
+        self._closing.begin(code, reason, probe_timeout=self.machines.recovery.rtt.pto(MAX_DELAY_ACK), now=now)
         if untold:
             self._table.emit(SessionEnded(self.id, LocallyClosed(reason or "this end closed the session")))
 
     def _end(self, error: SessionClosed, trigger: Trigger) -> None:
-        untold = self.state in _TALKING
+        untold = self.state in _TALKING or (self.state is State.HALF_OPEN and self.identity.role is Role.INITIATOR)
         self.state = advance(self.state, trigger)
         self._timers.clear_all()
         if untold:
@@ -289,12 +291,12 @@ class Session:
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Append what may be sent now."""
-        if self.state in _TALKING and self._machines.out.exhausted:
+        if self.state in _TALKING and self.machines.out.exhausted:
             self.on_violation(ProtocolViolation(CloseCode.KEY_EXHAUSTED, "the session's key is used up"), now=now)
-        if self.state in _TALKING:
-            self._timers.set(Timer.PACING, self._machines.transmit(out, now=now) or NEVER)
+        if self.state in _TALKING or (self.state is State.HALF_OPEN and self.machines.meeting is not None):
+            self._timers.set(Timer.PACING, self.machines.transmit(out, now=now) or NEVER)
         elif self.state is State.CLOSING and self._closing.due:
-            out.append(self._machines.out.seal_close(self._closing.take(), self.path))
+            out.append(self.machines.out.seal_close(self._closing.take(), self.path))
 
     def next_timeout(self) -> float:
         """Return the nearest deadline, NEVER if there is none."""
@@ -302,7 +304,7 @@ class Session:
             return self._closing.deadline
         deadline = self._timers.next()
         if self.state in _TALKING:
-            machines = self._machines
+            machines = self.machines
             loss = machines.recovery.deadline()
             if loss is not None and loss < deadline:
                 deadline = loss
@@ -316,22 +318,22 @@ class Session:
         for timer in self._timers.expired(now=now):
             self._on_timer(timer, now=now)
         if self.state in _TALKING:
-            if self._machines.paths.deadline <= now:
-                self._machines.paths.on_timeout()
-            if self._machines.mtu.deadline <= now:
-                self._machines.mtu.on_lost(now=now)
-            self._machines.on_loss_timeout(now=now)
+            if self.machines.paths.deadline <= now:
+                self.machines.paths.on_timeout()
+            if self.machines.mtu.deadline <= now:
+                self.machines.mtu.on_lost(now=now)
+            self.machines.on_loss_timeout(now=now)
         elif self.state is State.CLOSING and self._closing.deadline <= now and self._closing.on_timeout(now=now):
             self.state = advance(self.state, Trigger.LINGERED)
 
     def _on_timer(self, timer: Timer, *, now: float) -> None:
-        live = self._machines.live
+        live = self.machines.live
         match timer:  # PACING has no row: all it needs is the turn to send that follows every timeout
             case Timer.KEEPALIVE:
-                due = live.keepalive_at(self._machines.out.sent_at)
+                due = live.keepalive_at(self.machines.out.sent_at)
                 if due <= now:
                     live.on_keepalive()
-                    self._machines.out.ping(None)
+                    self.machines.out.ping(None)
                     due = live.keepalive_at(now)
                 self._timers.set(Timer.KEEPALIVE, due)
             case Timer.DEAD_PEER:
@@ -343,6 +345,6 @@ class Session:
                 else:
                     self._timers.set(Timer.DEAD_PEER, due)
             case Timer.HANDSHAKE if self.state is State.HALF_OPEN:
-                self._end(TimedOut("the handshake was not confirmed"), Trigger.TIMED_OUT)
+                self._end(PathsExhausted("no path between the two ends was found"), Trigger.TIMED_OUT)
             case Timer.HANDSHAKE if self.state is State.FLUSHING:
                 self._begin_closing(Trigger.FLUSHED, now=now)

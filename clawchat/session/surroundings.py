@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from clawchat.session.scouting import Scout
 from clawchat.transport.congestion import CongestionController
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Event
+from clawchat.values.limits import SURVEY_LIFE
 from clawchat.wire.packet import BatchSealer
 
 
@@ -25,5 +27,20 @@ class Surroundings(Protocol):
     def random(self, size: int) -> bytes:
         """Return random bytes."""
 
-    def ways(self, addresses: tuple[Address, ...]) -> tuple[Path, ...]:
-        """List the paths from our ports to these addresses."""
+    def survey(self, *, now: float, life: float = SURVEY_LIFE) -> None:
+        """Ask relays what they see of us, unless they were asked in the last ``life`` seconds."""
+
+    def observed(self, path: Path, address: Address, *, at: float, now: float) -> None:
+        """Take note of what a server saw of a port of ours, by a datagram that left ``at``."""
+
+    @property
+    def scout(self) -> Scout:
+        """Return what is known of our own place."""
+
+    @property
+    def candidates(self) -> tuple[Address, ...]:
+        """Return where the program says we may be reached."""
+
+    @property
+    def direct_allowed(self) -> bool:
+        """Tell whether a session may leave its relay."""

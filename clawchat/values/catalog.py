@@ -253,6 +253,32 @@ _ENTRIES: Final[dict[str, Entry]] = {
         "Two NATs that give every destination another port, and filter by port, can't always be punched. It is "
         "enough that one of the two ends has a port mapped to it, or is in a network with a simpler NAT.",
     ),
+    "CC-NO-DIRECT-PATH": Entry(
+        "No direct path",
+        "The server answered over a relay, but no direct path to it was found in time.",
+        "Let the relay carry it: leave out `--path direct`.",
+        ExitCode.NO_DIRECT_PATH,
+        "With `--path direct` a relay only helps to find a direct path. NATs that give every destination another "
+        "port, and filter by port, can't always be punched; some networks let no UDP through but to few addresses. "
+        "`clawchat netcheck` says what this network does. It is enough that one of the two ends has a port mapped.",
+    ),
+    "CC-DROP": Entry(
+        "Drop folder can't be used",
+        "The directory for the handshake's files is missing, or files can't be written there.",
+        "Check the path and its rights; both ends must be able to write there.",
+        ExitCode.SETUP,
+        "A drop folder is a directory that both ends reach: a shared disk, or one that a service keeps in step on both "
+        "machines. Each end writes one small sealed file there and reads the other's; nothing else passes through it.",
+    ),
+    "CC-DROP-SILENT": Entry(
+        "No answer by file",
+        "No answer to our HELLO came by the drop folder, or by hand, in time.",
+        "Check that the server runs with the same folder (`networking.drop`), and that the folder is kept in step.",
+        ExitCode.SERVER_SILENT,
+        "The server answers only files made with a live credential, within the security file's own time. Reasons, most "
+        "likely first: the folder isn't the same on both ends or isn't kept in step; the server isn't running or has "
+        "no `networking.drop`; the security file has expired or was used.",
+    ),
     "CC-COMPROMISED": Entry(
         "All keys destroyed",
         "Somebody declared the keys compromised, and every key and file was destroyed.",

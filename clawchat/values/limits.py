@@ -72,6 +72,15 @@ ACK_DELAY_UNIT: Final = 16e-6
 MAX_OBSERVED_CANDIDATES: Final = 16
 """How many candidates one HELLO, WELCOME or credential may carry."""
 
+MAX_RELAYS: Final = 8
+"""How many relays one credential may name."""
+
+MAX_RELAY_CANDIDATES: Final = 4
+"""How many addresses a relay may have, so that eight relays and the rest of a credential fit a file of 8 KiB."""
+
+MAX_RELAY_TEXT: Final = 364
+"""The longest relay in a credential: 272 bytes, with four IPv6 addresses and a name of 64 letters, in base64."""
+
 # --- timers (protocol) -----------------------------------------------------------------------------
 
 HELLO_RETRIES: Final = (0.5, 1.0, 2.0, 4.0, 5.0)
@@ -106,11 +115,71 @@ FIRE_TIMES: Final = (0.0, 0.02, 0.06, 0.14, 0.3)
 PUNCH_ROUNDS: Final = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0)
 """When rounds of punching begin, seconds after the first; the last interval repeats."""
 
-MAX_PROBES: Final = 256
+SILENT_FIRE: Final = 0.5
+"""A port that fired is given up when nothing answered for this long, or for four round trips if they take longer."""
+
+MAX_SPARES: Final = 2
+"""How many ports are kept ready for when the first one fails."""
+
+PORT_REST: Final = 35.0
+"""How long a port that failed is left alone: Linux forgets an unanswered flow in 30 s (nf_conntrack_udp_timeout)."""
+
+SURVEY_LIFE: Final = 20.0
+"""What relays saw of us is asked for anew after this: a NAT that counts has gone on meanwhile."""
+
+SURVEY_WAIT: Final = 0.05
+"""How long an offer to the peer waits after an answer of a relay, so that one offer tells of several."""
+
+FAN_DELAY: Final = 0.3
+"""How long plain probes have before ports are guessed, seconds after the first of them."""
+
+FAN_INTERVAL: Final = 20.0
+"""The time between two rounds of guessing of one process, so that a gateway's table is not filled."""
+
+FAN_PAUSE: Final = 600.0
+"""How long ports of a pair of networks are not guessed again after it failed."""
+
+FAN_OPENERS: Final = 256
+"""How many ports a NAT that rolls dice is opened at; with them 175 guesses hit one of 64,512 in half of all cases."""
+
+FAN_PROBES: Final = 1750
+"""How many ports are guessed at most: 256 openers are missed by all of them once in a thousand times."""
+
+FAN_RATE: Final = 250
+"""Guesses a second."""
+
+FAN_LADDER: Final = 64
+"""How many ports both ends of two counting NATs open, all aimed at one port in the middle of what the peer opens."""
+
+SUSPECT_AFTER: Final = 0.6
+"""Traffic unanswered for this long, or three round trips if they take longer, makes a path be probed."""
+
+SUSPECT_PROBES: Final = 2
+"""After this many unanswered probes a direct path is left for the relay."""
+
+SUSPECT_WAIT: Final = 0.25
+"""How long an answer to such a probe is waited for, or a round trip and a half if that takes longer."""
+
+SETTLED: Final = 1.0
+"""What a peer said over the relay is old news for this long after the session left the relay."""
+
+MAX_PROBES: Final = 2048
 """How many probes may wait for an answer; the oldest is forgotten for a newer one."""
 
 MAX_PENDING_FORWARDS: Final = 512
 """How many relayed datagrams wait to be sent; the oldest is dropped for a newer one."""
+
+MEETING_PRIME_INTERVAL: Final = 10.0
+"""How often both ends of a handshake by files open their NATs anew; NATs forget after 30 s at the earliest."""
+
+MEETING_LIFE: Final = 600.0
+"""How long an answer that went by a file waits for its reader: files may be carried by hand."""
+
+MEETING_TIMEOUT: Final = 60.0
+"""How long an end that has read the answer looks for a path."""
+
+MAX_MEETINGS: Final = 8
+"""How many answers that went by files wait for their readers at once."""
 
 # --- this implementation ---------------------------------------------------------------------------
 

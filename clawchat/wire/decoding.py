@@ -8,7 +8,8 @@ from typing import Final
 
 from clawchat.values.address import decode_address
 from clawchat.values.errors import BadDatagram, ProtocolViolation
-from clawchat.values.limits import MAX_ACK_RANGES, MAX_DATAGRAM, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER
+from clawchat.values.habit import UNKNOWN, Habit, Ports
+from clawchat.values.limits import MAX_ACK_RANGES, MAX_DATAGRAM, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER, MAX_SPARES
 from clawchat.wire.frames import (
     ACK,
     ACK_RANGE,
@@ -21,10 +22,12 @@ from clawchat.wire.frames import (
     FIN,
     FORWARD,
     FORWARD_HEADER,
+    HABIT,
     MAX_DATA,
     MAX_REASON,
     MAX_STREAM_DATA,
     MAX_STREAMS,
+    PUNCH,
     RESET,
     STOP,
     STREAM,
@@ -154,19 +157,25 @@ def _decode_path_response(data: bytes, at: int) -> tuple[PathResponse, int]:
 
 
 def _decode_candidates(data: bytes, at: int) -> tuple[Candidates, int]:
-    _, generation, count = CANDIDATES.unpack_from(data, at)
+    _, generation, count, spares, ports = CANDIDATES.unpack_from(data, at)
     at += CANDIDATES.size
-    if count > MAX_OBSERVED_CANDIDATES:
+    if count > MAX_OBSERVED_CANDIDATES or spares > MAX_SPARES or ports > max(Ports):
         raise _malformed("CANDIDATES")
+    nat = UNKNOWN
+    if ports:
+        step, window, lowest, highest = HABIT.unpack_from(data, at)
+        base, at = decode_address(data, at + HABIT.size)
+        nat = Habit(Ports(ports), step, window, lowest, highest, base)
     addresses = []
-    for _ in range(count):
+    for _ in range(count + spares):
         address, at = decode_address(data, at)
         addresses.append(address)
-    return Candidates(generation, tuple(addresses)), at
+    return Candidates(generation, tuple(addresses[:count]), tuple(addresses[count:]), nat), at
 
 
 def _decode_punch(data: bytes, at: int) -> tuple[Punch, int]:
-    return Punch(_take(data, at + 1, 1, "PUNCH")[0]), at + 2
+    _, number, generation = PUNCH.unpack_from(data, at)
+    return Punch(number, generation), at + PUNCH.size
 
 
 def _decode_register(data: bytes, at: int) -> tuple[Register, int]:

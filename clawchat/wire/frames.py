@@ -13,8 +13,9 @@
     CLOSE            0A | code u16 | length u16 | reason (UTF-8)
     PATH_CHALLENGE   0B | token 8
     PATH_RESPONSE    0C | token 8 | observed address
-    CANDIDATES       0D | generation u32 | count u8 | addresses
-    PUNCH            0E | round u8
+    CANDIDATES       0D | generation u32 | count u8 | spares u8 | NAT | count addresses | spares addresses
+    NAT              ports u8 (0: nothing more) | step i16 | window u16 | lowest u16 | highest u16 | base address
+    PUNCH            0E | round u8 | generation u32
     REGISTER         0F | box 16
     FORWARD          10 | length u16 | box 16 | datagram
 
@@ -31,6 +32,7 @@ from enum import IntEnum
 from typing import Final, NamedTuple
 
 from clawchat.values.address import Address, encode_address
+from clawchat.values.habit import UNKNOWN, Habit
 from clawchat.values.limits import BLOCK, MAX_DATAGRAM
 
 
@@ -88,7 +90,9 @@ MAX_STREAM_DATA = struct.Struct(">BIQ")
 MAX_STREAMS = struct.Struct(">BI")
 DATAGRAM = struct.Struct(">BH")
 CLOSE = struct.Struct(">BHH")
-CANDIDATES = struct.Struct(">BIB")
+CANDIDATES = struct.Struct(">BIBBB")
+HABIT = struct.Struct(">hHHH")
+PUNCH = struct.Struct(">BBI")
 FORWARD = struct.Struct(">BH16s")
 
 BOX_BYTES: Final = 16
@@ -189,16 +193,25 @@ class PathResponse(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """Replace what was said before about the addresses this end may be reached at."""
+    """Replace what was said before about the addresses this end may be reached at.
+
+    ``spares`` are ports kept for when the others fail, ``nat`` says how this end's NAT chooses ports.
+    """
 
     generation: int
     addresses: tuple[Address, ...]
+    spares: tuple[Address, ...] = ()
+    nat: Habit = UNKNOWN
 
 
 class Punch(NamedTuple):
-    """Our NAT is open for your candidates: from now on what you send gets through, in this round of punching."""
+    """Our NAT is open for your candidates of a generation: what you send gets through, in this round of punching.
+
+    Generation 0 are the candidates of the handshake.
+    """
 
     round: int
+    generation: int = 0
 
 
 class Register(NamedTuple):
@@ -264,6 +277,12 @@ def stream_word(stream: int, length: int) -> int:
     return FrameType.STREAM << 56 | length << 32 | stream
 
 
+def _encode_habit(nat: Habit) -> bytes:
+    if nat.base is None:
+        return b""
+    return HABIT.pack(nat.step, nat.window, nat.lowest, nat.highest) + encode_address(nat.base)
+
+
 def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one row for each frame
     """Encode one frame."""
     match frame:
@@ -294,15 +313,15 @@ def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one row for
             return bytes((FrameType.PATH_CHALLENGE,)) + token
         case PathResponse(token, observed):
             return bytes((FrameType.PATH_RESPONSE,)) + token + encode_address(observed)
-        case Punch(number):
-            return bytes((FrameType.PUNCH, number))
+        case Punch(number, generation):
+            return PUNCH.pack(FrameType.PUNCH, number, generation)
         case Register(box):
             return bytes((FrameType.REGISTER,)) + box
         case Forward(box, data):
             return FORWARD.pack(FrameType.FORWARD, len(data), box) + data
-        case Candidates(generation, addresses):
-            head = CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses))
-            return head + b"".join(map(encode_address, addresses))
+        case Candidates(generation, addresses, spares, nat):
+            head = CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses), len(spares), nat.ports)
+            return head + _encode_habit(nat) + b"".join(map(encode_address, addresses + spares))
 
 
 def padded(body: bytes) -> bytes:

@@ -15,7 +15,7 @@ from clawchat.values.address import Address, Path
 from clawchat.values.errors import LocallyClosed, SessionClosed
 from client.link import Link
 
-PATH = Path(0, Address("192.0.2.7", 5000))
+PATH = Path(0, Address("203.0.113.7", 5000))
 AT = 1_700_000_000
 
 

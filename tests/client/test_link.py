@@ -115,7 +115,7 @@ def test_waiting_for_receipts_ends_with_the_time_given() -> None:
 def test_a_ping_is_answered_or_lost() -> None:
     async def scene() -> None:
         async with Person(FakeServer(), "ann") as ann:
-            assert await ann.link.ping(1.0) == Pong(1, 12.5, "192.0.2.7:5000 (direct)")
+            assert await ann.link.ping(1.0) == Pong(1, 12.5, "203.0.113.7:5000 (direct)")
             ann.peer.answering.clear()
             assert await ann.link.ping(0.01) == PingLost(2)
 

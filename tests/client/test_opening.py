@@ -39,7 +39,7 @@ def make_credential(timestamp: int = NOW) -> Credential:
         os.urandom,
         name="home",
         hello_header_key=bytes(32),
-        candidates=[Address("192.0.2.1", 5000)],
+        candidates=[Address("203.0.113.1", 5000)],
         relays=(),
         timestamp=timestamp,
         validity=660,

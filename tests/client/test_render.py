@@ -52,7 +52,7 @@ def test_a_time_that_no_calendar_has_is_unknown() -> None:
 
 
 def test_the_safety_words_are_shown_with_what_to_do() -> None:
-    shown = line(Connected("home", "123 456 apple", "192.0.2.1:5 (direct)", 0.25))
+    shown = line(Connected("home", "123 456 apple", "203.0.113.1:5 (direct)", 0.25))
     assert "safety words: 123 456 apple" in shown
     assert "other end must see the same" in shown
 
@@ -81,10 +81,10 @@ def test_own_texts_show_their_tick() -> None:
 
 def test_a_status_shows_path_round_trip_and_words() -> None:
     shown = line(
-        Status("home", "connected", 42, "ann", "lobby", "123 456", "192.0.2.1:5 (direct)", 12.34, 0.01, age=75)
+        Status("home", "connected", 42, "ann", "lobby", "123 456", "203.0.113.1:5 (direct)", 12.34, 0.01, age=75)
     )
     assert "home: connected for 1 min 15 s" in shown
-    assert "192.0.2.1:5 (direct), round trip 12.3 ms, 1.0 % lost" in shown
+    assert "203.0.113.1:5 (direct), round trip 12.3 ms, 1.0 % lost" in shown
     assert "123 456" in shown
 
 

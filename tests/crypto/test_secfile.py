@@ -50,7 +50,7 @@ def slot(**changes: Any) -> Slot:  # noqa: ANN401 - whatever make_slot takes
     arguments: dict[str, Any] = {
         "name": "home",
         "hello_header_key": b"h" * 32,
-        "candidates": [Address("192.0.2.1", 50_000), Address("2001:db8::1", 50_001)],
+        "candidates": [Address("203.0.113.1", 50_000), Address("2001:db8::1", 50_001)],
         "relays": ["wss://relay.example/a"],
         "timestamp": 1_000,
         "validity": 660,
@@ -110,7 +110,7 @@ def test_the_body_has_the_fields_that_other_programs_know() -> None:
     fields = json.loads(body)
     assert len(body) == 1024
     assert fields["version"] == "3.0"
-    assert (fields["server_public_ip"], fields["server_udp_port"]) == ("192.0.2.1", 50_000)
+    assert (fields["server_public_ip"], fields["server_udp_port"]) == ("203.0.113.1", 50_000)
     assert bytes.fromhex(fields["shared_secret"]) == CREDENTIAL.secret
     assert (fields["timestamp"], fields["valid_until"]) == (1_000, 1_660)
     assert set(fields) == {
@@ -123,7 +123,7 @@ def test_nothing_secret_stands_in_the_clear() -> None:
     text = SEALED.decode()
     for secret in (CREDENTIAL.secret, CREDENTIAL.server_key, CREDENTIAL.hello_header_key, CREDENTIAL.slot_id):
         assert secret.hex() not in text
-    assert "192.0.2.1" not in text
+    assert "203.0.113.1" not in text
     assert CREDENTIAL.name not in json.loads(SEALED)["header"].values()
 
 
@@ -337,17 +337,17 @@ def body_with(**changes: object) -> dict[str, object]:
     "changes",
     [
         {"version": "2.0"},
-        {"server_public_ip": "192.0.2.9"},
+        {"server_public_ip": "203.0.113.9"},
         {"server_udp_port": 50_001},
         {"server_udp_port": "50000"},
         {"shared_secret": "00" * 31},
         {"shared_secret": ["00"] * 32},
         {"server_key": None},
         {"slot_id": "00" * 9},
-        {"candidates": "192.0.2.1:50000"},
-        {"candidates": ["192.0.2.1:50000", 7]},
-        {"candidates": ["192.0.2.1:50000"] * 17},
-        {"candidates": ["192.0.2.1:500000"]},
+        {"candidates": "203.0.113.1:50000"},
+        {"candidates": ["203.0.113.1:50000", 7]},
+        {"candidates": ["203.0.113.1:50000"] * 17},
+        {"candidates": ["203.0.113.1:500000"]},
         {"candidates": ["example.org:50000"]},
         {"relays": [""] * 9},
         {"relays": ["wss://a\n"]},

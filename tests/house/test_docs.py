@@ -31,7 +31,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md"))]
 LINK = re.compile(r"\]\((?!https?:|mailto:)(?P<place>[^)#\s]*)(?:#(?P<heading>[^)\s]*))?\)")
 
-HERE = Address("192.0.2.1", 7)
+HERE = Address("203.0.113.1", 7)
 SAMPLES: dict[FrameType, tuple[frames.Frame, int]] = {
     FrameType.PADDING: (frames.Padding(16), 15),
     FrameType.PING: (frames.Ping(), 0),
@@ -47,6 +47,9 @@ SAMPLES: dict[FrameType, tuple[frames.Frame, int]] = {
     FrameType.PATH_CHALLENGE: (frames.PathChallenge(bytes(8)), 0),
     FrameType.PATH_RESPONSE: (frames.PathResponse(bytes(8), HERE), 7),
     FrameType.CANDIDATES: (frames.Candidates(1, (HERE, HERE)), 14),
+    FrameType.PUNCH: (frames.Punch(1, 2), 0),
+    FrameType.REGISTER: (frames.Register(bytes(16)), 0),
+    FrameType.FORWARD: (frames.Forward(bytes(16), b"data"), 4),
 }
 """One frame of each type, with how many of its bytes the drawing leaves open."""
 

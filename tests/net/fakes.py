@@ -29,8 +29,8 @@ PLAIN = Abilities(
     default_ttl=Option(IPPROTO_IP, 2, 64),
 )
 OFFLOAD = PLAIN._replace(segmentation=True, coalescing=True)
-PEER = Address("192.0.2.7", 4000)
-OTHER = Address("192.0.2.8", 4001)
+PEER = Address("203.0.113.7", 4000)
+OTHER = Address("203.0.113.8", 4001)
 
 
 FULL = BlockingIOError(11, "the socket is full")
@@ -130,7 +130,7 @@ class FakeSocket:
 def port_on(
     sock: FakeSocket, abilities: Abilities = PLAIN, *, system: System = System.LINUX, handle: int = 0
 ) -> UdpPort:
-    return UdpPort(sock, handle, Address("192.0.2.1", 5000), abilities, system=system)
+    return UdpPort(sock, handle, Address("203.0.113.1", 5000), abilities, system=system)
 
 
 def datagrams(count: int, size: int) -> list[bytes]:

@@ -297,7 +297,7 @@ def test_ports_are_opened_and_closed_as_the_endpoint_asks() -> None:
 
 def test_a_port_that_can_not_be_opened_is_told_to_the_endpoint() -> None:
     async def body(a: End) -> None:
-        a.core.happened.append(OpenPort(5, Address("192.0.2.123", 0)))
+        a.core.happened.append(OpenPort(5, Address("203.0.113.123", 0)))
         a.node.flush()
         assert ("failed", 5) in a.core.told
 

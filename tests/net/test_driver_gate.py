@@ -184,9 +184,9 @@ class Shop:
 
 def test_a_lost_socket_is_replaced_at_the_same_number() -> None:
     shop = Shop()
-    handle = shop.ports.open(Address("192.0.2.1", 5000))
+    handle = shop.ports.open(Address("203.0.113.1", 5000))
     shop.ports.mend(shop.ports.gates[handle])
-    assert shop.asked == [Address("192.0.2.1", 5000)] * 2
+    assert shop.asked == [Address("203.0.113.1", 5000)] * 2
     assert shop.core.told == [("opened", 0), ("opened", 0), ("network",)]
     assert [sock.closed for sock in shop.sockets] == [True, False]
 
@@ -195,16 +195,16 @@ def test_or_at_another_number_or_anywhere() -> None:
     shop = Shop()
     handle = shop.ports.open(Address("0.0.0.0", 5000))
     gate = shop.ports.gates[handle]
-    shop.refused = {Address("192.0.2.1", 5000), Address("192.0.2.1", 0)}
+    shop.refused = {Address("203.0.113.1", 5000), Address("203.0.113.1", 0)}
     shop.ports.mend(gate)
-    assert shop.asked[1:] == [Address("192.0.2.1", 5000), Address("192.0.2.1", 0), Address("0.0.0.0", 0)]
+    assert shop.asked[1:] == [Address("203.0.113.1", 5000), Address("203.0.113.1", 0), Address("0.0.0.0", 0)]
     assert shop.core.told[-1] == ("network",)
 
 
 def test_a_port_that_can_not_be_replaced_is_given_up() -> None:
     shop = Shop()
-    gate = shop.ports.gates[shop.ports.open(Address("192.0.2.1", 5000))]
-    shop.refused = {Address("192.0.2.1", 5000), Address("192.0.2.1", 0)}
+    gate = shop.ports.gates[shop.ports.open(Address("203.0.113.1", 5000))]
+    shop.refused = {Address("203.0.113.1", 5000), Address("203.0.113.1", 0)}
     shop.ports.mend(gate)
     assert shop.core.told[-1] == ("failed", 0)
     assert not shop.ports.gates
@@ -214,7 +214,7 @@ def test_a_port_that_can_not_be_replaced_is_given_up() -> None:
 
 def test_a_port_that_breaks_again_at_once_is_given_up() -> None:
     shop = Shop()
-    gate = shop.ports.gates[shop.ports.open(Address("192.0.2.1", 5000))]
+    gate = shop.ports.gates[shop.ports.open(Address("203.0.113.1", 5000))]
     shop.ports.mend(gate)
     shop.ports.mend(gate)
     assert shop.core.told[-1] == ("failed", 0)
@@ -223,7 +223,7 @@ def test_a_port_that_breaks_again_at_once_is_given_up() -> None:
 
 def test_an_expired_time_to_live_is_told_to_the_program_only() -> None:
     shop = Shop()
-    gate = shop.ports.gates[shop.ports.open(Address("192.0.2.1", 5000))]
+    gate = shop.ports.gates[shop.ports.open(Address("203.0.113.1", 5000))]
     expired = PathError(Path(0, PEER), "TTL-EXPIRED", "198.51.100.1")
     refused = PathError(Path(0, PEER), "EHOSTUNREACH", "198.51.100.2")
     gate.port.reports += [expired, refused]

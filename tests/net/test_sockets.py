@@ -233,7 +233,7 @@ def test_a_busy_port_says_so_in_a_persons_words(host: Address) -> None:
 
 def test_somebody_elses_address_says_so() -> None:
     with pytest.raises(PersonalError) as caught:
-        open_port(1, Address("192.0.2.123", 0))
+        open_port(1, Address("203.0.113.123", 0))
     assert caught.value.code == "CC-ADDRESS"
 
 

@@ -21,8 +21,8 @@ JUNK_RATE = 20_000
 def stranger(ground: Ground) -> Iterator[Interface]:
     """Return a third machine, on a cable of its own to the server."""
     with Namespace.create("stranger") as namespace:
-        door = Interface(ground.server.namespace, "wire1", (IPv4Interface("192.0.2.1/24"),))
-        far = Interface(namespace, "wire0", (IPv4Interface("192.0.2.2/24"),))
+        door = Interface(ground.server.namespace, "wire1", (IPv4Interface("203.0.113.1/24"),))
+        far = Interface(namespace, "wire0", (IPv4Interface("203.0.113.2/24"),))
         netns.veth(door, far)
         netns.wire(door, far)
         yield far
@@ -36,7 +36,7 @@ def test_a_flood_of_junk_costs_no_byte_and_earns_none(
     client.ask("upload", size=MIB)
     real = str(ground.folder / "real")
     assert client.ask("save", file=real)["datagrams"] > 500
-    junk = ground.start(stranger, "junk", "192.0.2.1", str(PORT), str(JUNK_RATE), real)
+    junk = ground.start(stranger, "junk", "203.0.113.1", str(PORT), str(JUNK_RATE), real)
 
     junk.tell("flood")
     moved = client.ask("upload", size=size)

@@ -54,13 +54,16 @@ class RunningServer:
         self.other_lines: list[str] = []
         self._fresh: queue.Queue[dict[str, Any] | None] = queue.Queue()
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "server", "run", "--directory", self.directory, "--ip", "127.0.0.1", *arguments],
+            self._command(*arguments),
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "server", "run", "--directory", self.directory, "--ip", "127.0.0.1", *arguments]
 
     def __enter__(self) -> Self:
         self.wait_for("started")
@@ -76,9 +79,9 @@ class RunningServer:
         if self.process.stderr is not None:
             self.process.stderr.close()
 
-    def wait_for(self, event: str) -> dict[str, Any]:
+    def wait_for(self, event: str, patience: float = PATIENCE) -> dict[str, Any]:
         """Wait for the next log line of an event."""
-        deadline = time.monotonic() + PATIENCE
+        deadline = time.monotonic() + patience
         while True:
             line = self._fresh.get(timeout=max(0.0, deadline - time.monotonic()))
             assert line is not None, f"the server ended before {event}: {self.log[-3:]} {self.other_lines}"

@@ -23,7 +23,7 @@ from server.settings import Security, Settings
 from tests.server.conftest import FakeArmory
 
 Step: TypeAlias = Callable[[Invitations], Awaitable[None]]
-MAKER = Maker("home", bytearray(range(32)), (), lambda: [Address("192.0.2.1", 5000)])
+MAKER = Maker("home", bytearray(range(32)), (), lambda: [Address("203.0.113.1", 5000)])
 
 
 def play(home: Home, armory: FakeArmory, key: Bootstrap, step: Step, **security: object) -> None:
@@ -57,7 +57,7 @@ def test_a_file_holds_what_is_armed(home: Home, armory: FakeArmory, key: KeyFile
         assert path == home.security / "ann.sec"
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
         assert credential.slot_id in armory.slots
-        assert credential.candidates == (Address("192.0.2.1", 5000),)
+        assert credential.candidates == (Address("203.0.113.1", 5000),)
         assert credential.valid_until - credential.timestamp == 660
         assert abs(armory.deadlines[credential.slot_id] - time.monotonic() - 660) < 5
 

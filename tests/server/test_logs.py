@@ -41,13 +41,13 @@ def record(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 - any fields
 
 
 def test_json_where_no_person_watches() -> None:
-    found = record(session=3, remote="192.0.2.1:5000", share=0.12345678)
+    found = record(session=3, remote="203.0.113.1:5000", share=0.12345678)
     assert found.pop("time").endswith("+00:00")
     assert found == {
         "level": "info",
         "event": "something-happened",
         "session": 3,
-        "remote": "192.0.2.1:5000",
+        "remote": "203.0.113.1:5000",
         "share": 0.123457,
     }
 
@@ -95,7 +95,7 @@ def test_a_secret_is_hidden(fields: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize(
     "value",
-    ["/var/lib/clawchat/a-directory-with-a-long-name/security/default.sec", "192.0.2.1:5000", "CC-PORT-BUSY", "ann"],
+    ["/var/lib/clawchat/a-directory-with-a-long-name/security/default.sec", "203.0.113.1:5000", "CC-PORT-BUSY", "ann"],
 )
 def test_what_is_no_secret_is_shown(value: str) -> None:
     assert record(value=value)["value"] == value

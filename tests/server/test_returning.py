@@ -18,7 +18,7 @@ from server.returning import Returning
 from tests.server.conftest import FakeArmory
 
 HOURS = 3600.0
-MAKER = Maker("home", bytearray(range(32)), (), lambda: [Address("192.0.2.1", 5000)])
+MAKER = Maker("home", bytearray(range(32)), (), lambda: [Address("203.0.113.1", 5000)])
 
 
 @pytest.fixture

@@ -344,7 +344,7 @@ class TestRunning:
         assert directory_of(home.security) == {"bootstrap.key", "server.lock"}
 
     def test_an_address_of_another_machine_is_told(self, home: Home) -> None:
-        told = command("run", "--directory", str(home.configuration.parent), "--ip", "192.0.2.1")
+        told = command("run", "--directory", str(home.configuration.parent), "--ip", "203.0.113.1")
         assert (told.returncode, "CC-ADDRESS" in told.stderr) == (3, True)
 
     def test_the_port_may_be_chosen(self, home: Home) -> None:
@@ -357,10 +357,10 @@ class TestRunning:
     def test_a_public_address_is_what_clients_are_told(self, home: Home) -> None:
         text = home.configuration.read_text(encoding="utf-8")
         home.configuration.write_text(
-            text.replace("public_address: null", "public_address: 192.0.2.7"), encoding="utf-8"
+            text.replace("public_address: null", "public_address: 203.0.113.7"), encoding="utf-8"
         )
         with RunningServer(home) as server:
-            assert server.credential().candidates == (Address("192.0.2.7", port_of(server).port),)
+            assert server.credential().candidates == (Address("203.0.113.7", port_of(server).port),)
 
     def test_who_is_here_is_shown_with_the_safety_words(self, server: RunningServer) -> None:
         async def scene() -> str:

@@ -50,8 +50,10 @@ def test_the_keys_keep_their_names(tmp_path: Path) -> None:
         "server: {ip: localhost}",
         "server: {port: 0}",
         "networking: {public_address: example.org}",
-        "networking: {public_address: '192.0.2.1:99999'}",
+        "networking: {public_address: '203.0.113.1:99999'}",
         "networking: {relays: [a, b, c, d, e, f, g, h, i]}",
+        "networking: {stun_servers: ['http://example.org']}",
+        "networking: {stun_servers: ['a:99999']}",
         "chat: {rooms: []}",
         "chat: {rooms: ['two words']}",
         "chat: {rooms: ['']}",
@@ -73,8 +75,8 @@ def test_a_value_that_makes_no_sense_is_refused(tmp_path: Path, text: str) -> No
 @pytest.mark.parametrize(
     ("text", "address"),
     [
-        ("192.0.2.1", Address("192.0.2.1", 7)),
-        ("192.0.2.1:5000", Address("192.0.2.1", 5000)),
+        ("203.0.113.1", Address("203.0.113.1", 7)),
+        ("203.0.113.1:5000", Address("203.0.113.1", 5000)),
         ("2001:db8::1", Address("2001:db8::1", 7)),
         ("[2001:db8::1]", Address("2001:db8::1", 7)),
         ("[2001:db8::1]:5000", Address("2001:db8::1", 5000)),
@@ -86,5 +88,13 @@ def test_a_public_address_may_leave_out_the_port(text: str, address: Address) ->
 
 def test_a_key_that_does_nothing_yet_is_named(tmp_path: Path) -> None:
     file = tmp_path / "server.yaml"
-    file.write_text("networking: {stun_servers: ['stun:x'], port_mapping: true}\nserver: {port: 5}\n", encoding="utf-8")
-    assert unused(load(Settings, file, environ={})) == ["networking.stun_servers"]
+    text = "encryption: {key_rotation_interval: 1800, port_rotation_interval: 3600}\nserver: {port: 5}\n"
+    file.write_text(text, encoding="utf-8")
+    assert unused(load(Settings, file, environ={})) == ["encryption.key_rotation_interval"]
+
+
+def test_keys_that_work_are_not_named(tmp_path: Path) -> None:
+    file = tmp_path / "server.yaml"
+    text = "networking: {stun_servers: ['stun:example.org'], port_mapping: false, nat_detection: false}\n"
+    file.write_text(text, encoding="utf-8")
+    assert unused(load(Settings, file, environ={})) == []

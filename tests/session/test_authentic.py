@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,7 +31,7 @@ def bodies(draw: st.DrawFn) -> bytes:
 
 def _plausible(frame: Frame, stream: int, number: int) -> Frame:
     """Let a frame speak of streams and offsets that exist."""
-    changes = {"stream": stream, "offset": number, "final": number, "limit": 1 << 20}
+    changes: dict[str, Any] = {"stream": stream, "offset": number, "final": number, "limit": 1 << 20}
     known = {name: value for name, value in changes.items() if name in frame._fields}
     return frame._replace(**known)
 

@@ -169,3 +169,13 @@ def test_a_reason_is_cut_to_what_fits() -> None:
     pair.client.session.close(300, "é" * 1000, now=pair.now)
     pair.drive()
     assert ending(pair.server) == "peer 300 " + "é" * 128
+
+
+def test_an_endpoint_that_closes_lets_nobody_join() -> None:
+    pair = Pair()
+    pair.join(pair.invite())
+    pair.server.endpoint.close_all(now=pair.now, code=0, reason="the end")
+    pair.drive(5.0)
+    assert not pair.server.endpoint.sessions
+    assert not pair.sent_by(pair.server)
+    assert pair.server.endpoint.drops["unknown"] > 0

@@ -30,7 +30,7 @@ def house(make: type[Endpoint] = Endpoint) -> tuple[Pair, End]:
     pair.handshake()
     pair.client.open(content("house", 30_000))
     pair.invite(name="free")
-    late = pair.add("late", Address("192.0.2.20", 2020))
+    late = pair.add("late", Address("203.0.113.20", 2020))
     pair.join(pair.invite(name="late"), late)
     elsewhere = Pair(seed=50)
     pair.join(elsewhere.invite(), pair.server)
@@ -81,7 +81,7 @@ def stays_dark(pair: Pair, end: End, count: int) -> None:
     dropped, said = sum(end.endpoint.drops.values()), len(pair.datagrams)
     ignores(pair, end, b"first of many")
     for data, size in strangers(count):
-        source = Address("192.0.2.66", 1024 + (len(data) * 7919) % 60_000)
+        source = Address("203.0.113.66", 1024 + (len(data) * 7919) % 60_000)
         pair.inject(end, data, source, size=size)
         if end.endpoint.transmits(now=pair.now):
             raise MovedError("it answered")

@@ -42,7 +42,7 @@ def test_sessions_that_are_over_leave_nothing_behind() -> None:
     pair = Pair()
     before = weight(pair.server)
     for number in range(30):
-        guest = pair.add(f"guest {number}", Address("192.0.2.40", 4000 + number))
+        guest = pair.add(f"guest {number}", Address("203.0.113.40", 4000 + number))
         pair.join(pair.invite(name=f"guest-{number}"), guest)
         pair.drive(1)
         guest.open(bytes(20_000))

@@ -15,7 +15,7 @@ from clawchat.values.limits import HALF_OPEN_LIFE, HANDSHAKE_TIMEOUT, MAX_HALF_O
 from tests.support.link import Link
 from tests.support.pair import START, End, Pair
 
-MALLORY = Address("192.0.2.66", 50_066)
+MALLORY = Address("203.0.113.66", 50_066)
 
 
 def joined(end: End) -> bool:
@@ -64,7 +64,7 @@ def test_the_client_learns_its_address_and_the_server_its_slot() -> None:
 
 def test_every_candidate_is_asked_and_the_one_that_answers_is_used() -> None:
     pair = Pair()
-    nobody = [Address("192.0.2.1", 1), Address("192.0.2.2", 2)]
+    nobody = [Address("203.0.113.1", 1), Address("203.0.113.2", 2)]
     pair.join(pair.invite(at=[*nobody, pair.server.address]))
     pair.drive(0)
     assert [sent.path.remote for sent in pair.datagrams] == [*nobody, pair.server.address]
@@ -217,7 +217,7 @@ def test_a_disarmed_slot_lets_nobody_in_who_has_not_confirmed() -> None:
 def test_a_reusable_slot_serves_one_after_the_other() -> None:
     pair = Pair()
     credential = pair.invite(reusable=True)
-    guests = [pair.add(f"guest {n}", Address("192.0.2.10", 1000 + n)) for n in range(5)]
+    guests = [pair.add(f"guest {n}", Address("203.0.113.10", 1000 + n)) for n in range(5)]
     for guest in guests:
         pair.join(deepcopy(credential), guest)
     pair.drive()
@@ -324,3 +324,16 @@ def test_a_full_house_takes_nobody() -> None:
     pair.drive(10)
     assert not joined(mallory)
     assert pair.server.endpoint.drops["full"] >= 1
+
+
+def test_a_changed_network_hurries_the_next_hello() -> None:
+    pair = Pair()
+    pair.client.link.up = False
+    pair.join(pair.invite())
+    pair.drive(12)
+    said = len(pair.datagrams)
+    pair.client.link.up = True
+    pair.client.endpoint.network_changed(now=pair.now)
+    pair.drive(0.1)
+    assert joined(pair.server)
+    assert len(pair.sent_by(pair.client)) > said

@@ -53,7 +53,7 @@ def asking() -> tuple[Pair, End]:
 def talking() -> tuple[Pair, End]:
     """Two sessions live, and a slot is armed."""
     pair = Pair()
-    guest = pair.add("guest", Address("192.0.2.10", 1010))
+    guest = pair.add("guest", Address("203.0.113.10", 1010))
     pair.join(pair.invite(name="other"), guest)
     pair.handshake()
     pair.invite(name="free")

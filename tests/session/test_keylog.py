@@ -23,7 +23,7 @@ from tests.support.pair import Pair
 @cache
 def eventful() -> Pair:
     """Everything that can happen to a session, in one run."""
-    here = [Address("2001:db8::1", 1), Address("192.0.2.9", 2)]
+    here = [Address("2001:db8::1", 1), Address("203.0.113.9", 2)]
     pair = Pair(
         seed=11,
         keylog=True,
@@ -40,7 +40,7 @@ def eventful() -> Pair:
     pair.drive(0.3)
     client.session.reset(given_up)
     client.session.stop(unwanted)
-    client.ports[0] = Address("192.0.2.200", 40_000)
+    client.ports[0] = Address("203.0.113.200", 40_000)
     for number in range(20):
         client.session.send_datagram(bytes(number))
         client.session.ping(number)

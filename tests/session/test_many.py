@@ -20,7 +20,7 @@ def party(link: Link) -> tuple[Pair, list[End], dict[str, int]]:
     """Let twenty guests join one server; return its session with each."""
     pair = Pair(link=link)
     credential = pair.invite(reusable=True)
-    guests = [pair.add(f"guest {n}", Address("192.0.2.30", 3000 + n), link) for n in range(GUESTS)]
+    guests = [pair.add(f"guest {n}", Address("203.0.113.30", 3000 + n), link) for n in range(GUESTS)]
     sessions: dict[str, int] = {}
     for guest in guests:
         pair.join(deepcopy(credential), guest)

@@ -250,4 +250,4 @@ class Conversation(RuleBasedStateMachine):
 
 
 TestConversation = Conversation.TestCase
-TestConversation.settings = settings(max_examples=60, stateful_step_count=50)
+TestConversation.settings = settings(max_examples=150, stateful_step_count=50)

@@ -11,8 +11,8 @@ from tests.session.test_transfer import content
 from tests.support.link import Link
 from tests.support.pair import SERVER, End, Pair
 
-ELSEWHERE = Address("192.0.2.200", 40_000)
-MALLORY = Address("192.0.2.66", 50_066)
+ELSEWHERE = Address("203.0.113.200", 40_000)
+MALLORY = Address("203.0.113.66", 50_066)
 
 
 def bytes_to(pair: Pair, address: Address) -> int:
@@ -77,6 +77,19 @@ def test_a_server_that_moves_is_followed_too() -> None:
     assert pair.client.session.path.remote == ELSEWHERE
 
 
+def test_a_client_may_roam_before_it_has_confirmed() -> None:
+    pair = Pair()
+    pair.join(pair.invite())
+    pair.drive(until=lambda: bool(pair.sent_by(pair.server)))
+    pair.client.ports[0] = ELSEWHERE
+    pair.drive(until=lambda: pair.server.opened is not None)
+    stream = pair.client.open(b"from elsewhere")
+    pair.drive()
+    assert pair.server.heard(stream) == b"from elsewhere"
+    assert pair.server.session.path.remote == ELSEWHERE
+    watch_amplification(pair, pair.server, ELSEWHERE)
+
+
 def test_a_silent_client_that_moved_is_found_again_by_its_keepalive() -> None:
     pair = Pair().handshake()
     pair.drive()
@@ -92,7 +105,7 @@ def test_a_wanderer_is_followed_through_ten_networks() -> None:
     stream = pair.server.open(data, fin=True)
     for step in range(10):
         pair.drive(0.3)
-        pair.client.ports[0] = Address("192.0.2.100", 41_000 + step)
+        pair.client.ports[0] = Address("203.0.113.100", 41_000 + step)
     pair.drive(until=lambda: pair.client.ended(stream), limit=200)
     assert pair.client.heard(stream) == data
     assert pair.server.session.path.remote == pair.client.address
@@ -168,7 +181,7 @@ def test_many_spoofed_sources_are_not_an_amplifier() -> None:
     pair = Pair().handshake()
     pair.drive()
     for number in range(40):
-        source = Address("192.0.2.66", 50_000 + number)
+        source = Address("203.0.113.66", 50_000 + number)
         diverted = next_datagram(pair)
         pair.inject(pair.server, diverted, source)
         pair.drive(0.5)

@@ -6,7 +6,7 @@ from clawchat.values.address import Address
 from tests.support.pair import End, Pair
 from tests.support.state import state_of
 
-STRANGER = Address("192.0.2.77", 7777)
+STRANGER = Address("203.0.113.77", 7777)
 
 
 class MovedError(AssertionError):

@@ -33,7 +33,7 @@ from clawchat.wire.handshake import (
 )
 from clawchat.wire.packet import seal
 
-HERE, THERE = Address("192.0.2.1", 50_001), Address("192.0.2.2", 50_002)
+HERE, THERE = Address("203.0.113.1", 50_001), Address("203.0.113.2", 50_002)
 CID, HEADER_KEY, KEY, EPOCH = b"receiver", b"m" * 32, b"k" * 32, 3
 DISSECTOR = Dissector(parse(data_line(CID, HEADER_KEY, EPOCH, KEY)))
 

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from clawchat.values.address import Address
 from clawchat.values.errors import ProtocolViolation
-from clawchat.values.limits import BLOCK, MAX_ACK_RANGES, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER
+from clawchat.values.habit import UNKNOWN, Habit, Ports
+from clawchat.values.limits import BLOCK, MAX_ACK_RANGES, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER, MAX_SPARES
 from clawchat.wire.decoding import MAX_OFFSET, decode
 from clawchat.wire.frames import (
     BOX_BYTES,
@@ -49,6 +50,18 @@ TOKENS = st.binary(min_size=8, max_size=8)
 IPV4 = st.integers(0, (1 << 32) - 1).map(lambda value: str(ipaddress.IPv4Address(value)))
 IPV6 = st.integers(1 << 64, (1 << 128) - 1).map(lambda value: str(ipaddress.IPv6Address(value)))  # above ::ffff:0:0/96
 ADDRESSES = st.builds(Address, st.one_of(IPV4, IPV6), U16)
+HABITS = st.one_of(
+    st.just(UNKNOWN),
+    st.builds(
+        Habit,
+        st.sampled_from([ports for ports in Ports if ports]),
+        st.integers(-(1 << 15), (1 << 15) - 1),
+        U16,
+        U16,
+        U16,
+        ADDRESSES,
+    ),
+)
 
 
 @st.composite
@@ -87,8 +100,14 @@ FRAMES: list[st.SearchStrategy[Frame]] = [
     st.builds(Close, U16, REASONS),
     st.builds(PathChallenge, TOKENS),
     st.builds(PathResponse, TOKENS, ADDRESSES),
-    st.builds(Candidates, U32, st.lists(ADDRESSES, max_size=MAX_OBSERVED_CANDIDATES).map(tuple)),
-    st.builds(Punch, st.integers(0, 255)),
+    st.builds(
+        Candidates,
+        U32,
+        st.lists(ADDRESSES, max_size=MAX_OBSERVED_CANDIDATES).map(tuple),
+        st.lists(ADDRESSES, max_size=MAX_SPARES).map(tuple),
+        HABITS,
+    ),
+    st.builds(Punch, st.integers(0, 255), U32),
     st.builds(Register, st.binary(min_size=BOX_BYTES, max_size=BOX_BYTES)),
     st.builds(Forward, st.binary(min_size=BOX_BYTES, max_size=BOX_BYTES), st.binary(max_size=1400)),
 ]
@@ -164,9 +183,13 @@ def test_a_body_is_padded_to_whole_blocks(body: bytes) -> None:
         (Datagram(b"hi"), "09 0002 6869"),
         (Close(300, "bye"), "0a 012c 0003 627965"),
         (PathChallenge(b"12345678"), "0b 3132333435363738"),
-        (PathResponse(b"12345678", Address("192.0.2.1", 80)), "0c 3132333435363738 04 c0000201 0050"),
-        (Candidates(9, (Address("::1", 80),)), "0d 00000009 01 06 00000000000000000000000000000001 0050"),
-        (Punch(3), "0e 03"),
+        (PathResponse(b"12345678", Address("203.0.113.1", 80)), "0c 3132333435363738 04 c0000201 0050"),
+        (Candidates(9, (Address("::1", 80),)), "0d 00000009 01 00 00 06 00000000000000000000000000000001 0050"),
+        (
+            Candidates(9, (), (Address("1.2.3.4", 5),), Habit(Ports.COUNTING, -2, 16, 7, 9, Address("1.2.3.5", 6))),
+            "0d 00000009 00 01 03 fffe 0010 0007 0009 04 01020305 0006 04 01020304 0005",
+        ),
+        (Punch(3, 7), "0e 03 00000007"),
         (Register(b"0123456789abcdef"), "0f 30313233343536373839616263646566"),
         (Forward(b"0123456789abcdef", b"hi"), "10 0002 30313233343536373839616263646566 6869"),
     ],

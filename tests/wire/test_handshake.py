@@ -29,7 +29,7 @@ from clawchat.wire.handshake import (
     unseal_hello,
 )
 
-V4 = Address("192.0.2.7", 50_007)
+V4 = Address("203.0.113.7", 50_007)
 V6 = Address("2001:db8::7", 50_007)
 HELLO = Hello(b"client_1", b"c" * 32, (V4, V6))
 WELCOME = Welcome(b"server_1", b"s" * 32, V4, (V6, V4), SessionParameters(1 << 20, 1 << 21, 256, 1472, 180))

@@ -1,0 +1,151 @@
+"""Membership of relays: join them through a port of our own, notice when one is gone, and join it again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from typing import Final, NamedTuple
+
+from clawchat.crypto.credential import Credential
+from clawchat.net.driver import Node
+from clawchat.session.endpoint import Endpoint
+from clawchat.values.address import Address
+from clawchat.values.errors import UsageError
+from clawchat.values.events import Event, SessionEnded, SessionOpened
+from clawchat.values.limits import HANDSHAKE_TIMEOUT, JITTER
+
+LOOK_SECONDS: Final = 5.0
+"""How often it is looked whether a relay still answers."""
+
+QUIET_SECONDS: Final = 10.0
+"""A relay that was not heard for this long is asked."""
+
+GONE_SECONDS: Final = 20.0
+"""A relay that was not heard for this long is joined anew: it may have been restarted, and knows us no more."""
+
+FIRST_PAUSE: Final = 1.0
+LONGEST_PAUSE: Final = 60.0
+"""The wait before the next attempt to join doubles from the first of these to the second."""
+
+LEFT: Final = "left"
+
+
+class Membership(NamedTuple):
+    """That we are a member of a relay now: by this session, which carries others as this virtual port."""
+
+    relay: Credential
+    session: int
+    link: int
+    observed: Address | None
+    """Where the relay sees us."""
+
+
+class Relays:
+    """Be a member of some relays.
+
+    ``on_joined`` is told each membership as it begins, ``on_left`` as it ends. ``on_silent`` is told a relay that
+    did not answer in time. All of them are called on the loop's thread.
+    """
+
+    def __init__(  # noqa: PLR0913 - whom to join, by what means, and whom to tell
+        self,
+        node: Node,
+        endpoint: Endpoint,
+        relays: Sequence[Credential],
+        *,
+        port: int,
+        on_joined: Callable[[Membership], None],
+        on_left: Callable[[Membership], None] = lambda _: None,
+        on_silent: Callable[[Credential], None] = lambda _: None,
+    ) -> None:
+        self.members: dict[int, Membership] = {}  # by session
+        self._node = node
+        self._endpoint = endpoint
+        self._port = port
+        self._on_joined = on_joined
+        self._on_left = on_left
+        self._on_silent = on_silent
+        self._settled = False
+        self._tasks = {relay.slot_id: asyncio.create_task(self._keep(relay)) for relay in relays}
+
+    async def leave(self) -> None:
+        """Leave all relays, and join none again."""
+        self.keep_only(None)
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def keep_only(self, link: int | None) -> None:
+        """Leave all relays but the one of this link, and join none again."""
+        self._settled = True
+        kept = {member.relay.slot_id for member in self.members.values() if member.link == link}
+        for slot_id, task in self._tasks.items():
+            if slot_id not in kept:
+                task.cancel()
+
+    async def _keep(self, relay: Credential) -> None:
+        pause = FIRST_PAUSE
+        while True:
+            was_member = await self._join(relay)
+            pause = FIRST_PAUSE if was_member else min(2 * pause, LONGEST_PAUSE)
+            if self._settled:
+                return
+            # many servers may have lost this relay at the same moment
+            await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
+
+    async def _join(self, relay: Credential) -> bool:
+        """Be a member once, from the first HELLO to the end of the session; tell whether we became one."""
+        ended = asyncio.Event()
+
+        def listen(event: Event) -> None:
+            match event:
+                case SessionOpened():
+                    session = self._endpoint.sessions[event.session]
+                    link = self._endpoint.link(event.session)
+                    found = self.members[event.session] = Membership(relay, event.session, link, session.observed)
+                    self._on_joined(found)
+                    self._node.wake()
+                case SessionEnded():
+                    ended.set()
+
+        session = self._endpoint.connect(relay, port=self._port, now=time.monotonic(), timeout=HANDSHAKE_TIMEOUT)
+        self._node.attach(session, listen)
+        self._node.wake()
+        try:
+            while not ended.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
+                if self._is_gone(session):
+                    break
+        finally:
+            self._node.detach(session)
+            found = self._part(session)
+        if found is None:
+            self._on_silent(relay)
+        return found is not None
+
+    def _is_gone(self, session_id: int) -> bool:
+        """Ask a quiet relay for a sign of life; tell whether it has long given none."""
+        session = self._endpoint.sessions.get(session_id)
+        if session is None or session_id not in self.members:
+            return False
+        quiet = session.stats(now=time.monotonic()).heard
+        if quiet >= QUIET_SECONDS:
+            with contextlib.suppress(UsageError):
+                session.ping()
+            self._node.wake()
+        return quiet >= GONE_SECONDS
+
+    def _part(self, session_id: int) -> Membership | None:
+        """Let go of a session, whatever state it is in; return the membership that ends with it."""
+        session = self._endpoint.sessions.get(session_id)
+        if session is None:
+            self._endpoint.abandon(session_id)
+        else:
+            session.close(0, LEFT, now=time.monotonic(), at_once=True)
+            self._node.wake()
+        found = self.members.pop(session_id, None)
+        if found is not None:
+            self._on_left(found)
+        return found

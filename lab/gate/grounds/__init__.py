@@ -1,0 +1,1 @@
+"""The backends as grounds for probes."""

@@ -1,0 +1,116 @@
+"""Ask every probe about every gateway, three times when in doubt."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable, Coroutine, Sequence
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from lab.backends.netns.world import World, opened
+from lab.gate import endurance, probes, strangers, tools
+from lab.gate.ground import Ground, Kit, Suspect
+from lab.gate.grounds.namespaces import NamespaceGround
+from lab.gate.grounds.simulated import SimulatedGround
+from lab.gate.probe import ECHO, HOSTS, Probe
+from lab.gate.suspects import Candidate, line_up
+from lab.gate.verdict import Finding, Report, Verdict
+
+OURS: Final = (*probes.PROBES, *strangers.PROBES, *endurance.PROBES)
+
+TRIES: Final = 3
+"""How often a probe of ours is asked when its first answer contradicts the claim; most of the answers count."""
+
+_LASTING: Final = {probe.name: place for place, probe in enumerate(endurance.PROBES)}
+"""Which twin a lasting probe uses, where each needs one of its own."""
+
+T = TypeVar("T")
+
+
+async def _ask(probe: Probe, ground: Ground, suspect: Suspect, tries: int) -> Finding | None:
+    """Ask one probe about one gateway; None when it has nothing to ask there."""
+    claimed = probe.claim(suspect.brief_claim if probe.lasting else suspect.claim)
+    if claimed is None:
+        return None
+    answers: list[str] = []
+    # Programs vote by themselves.
+    while len(answers) < (tries if probe.ours else 1):
+        with Kit(ground, suspect, twin=_LASTING.get(probe.name, 0)) as kit:
+            answers.append(str(await probe.observe(kit)))
+        if answers == [claimed]:
+            break
+    answer, votes = Counter(answers).most_common(1)[0]
+    observed = answer if votes > len(answers) // 2 else " / ".join(answers)
+    return Finding(probe.name, claimed, observed, probe.ours)
+
+
+async def _try_at_once(asked: Sequence[Probe], ground: Ground, suspect: Suspect, tries: int) -> Verdict:
+    """Ask all probes at the same time, but those first that need an unused gateway."""
+    early = [await _ask(probe, ground, suspect, tries) for probe in asked if probe.first]
+    later = await asyncio.gather(*(_ask(probe, ground, suspect, tries) for probe in asked if not probe.first))
+    return Verdict(suspect.title, tuple(finding for finding in (*early, *later) if finding is not None))
+
+
+async def _try_in_turn(asked: Sequence[Probe], ground: Ground, suspect: Suspect) -> Verdict:
+    ordered = sorted(asked, key=lambda probe: not probe.first)
+    findings = [await _ask(probe, ground, suspect, 1) for probe in ordered]
+    return Verdict(suspect.title, tuple(finding for finding in findings if finding is not None))
+
+
+def run_instantly(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never waits: in virtual time everything has happened by the time it is asked for."""
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a probe waited for something other than its ground")
+
+
+def try_simulated(tried: Sequence[Candidate], *, seed: int = 0) -> Report:
+    """Try gateways of the simulator with our own probes."""
+    began = time.monotonic()
+    lined = line_up(tried, HOSTS)
+    ground = SimulatedGround(lined.plan, seed=seed)
+    verdicts = [run_instantly(_try_in_turn(OURS, ground, suspect)) for suspect in lined.suspects]
+    return Report("sim", tuple(verdicts), seconds=time.monotonic() - began)
+
+
+def try_namespaces(
+    tried: Sequence[Candidate],
+    *,
+    with_tools: bool = True,
+    tries: int = TRIES,
+    tamper: Callable[[World], None] | None = None,
+) -> Report:
+    """Try gateways made of namespaces, with the programs of others (as far as they are there) and our own probes.
+
+    `tamper` may change the network before it is tried. Raises NamespaceError and RulesError.
+    """
+    began = time.monotonic()
+    missing = tools.missing() if with_tools else ()
+    use_tools = with_tools and not missing
+    lined = line_up(tried, HOSTS | (tools.HOSTS if use_tools else {}))
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(opened(lined.plan, rules_of=lined.rules))
+        if tamper is not None:
+            tamper(world)
+        ground = NamespaceGround(world)
+        stack.enter_context(ground.listening(ECHO, probes.TCP_PORTS))
+        asked: tuple[Probe, ...] = OURS
+        if use_tools:
+            programs = tools.Tools(world)
+            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="clawchat-gate-"))
+            stack.enter_context(programs.serving(Path(scratch)))
+            asked = (*OURS, *programs.probes())
+
+        async def everything() -> list[Verdict]:
+            return await asyncio.gather(*(_try_at_once(asked, ground, suspect, tries) for suspect in lined.suspects))
+
+        verdicts = asyncio.run(everything())
+    return Report("netns", tuple(verdicts), missing, time.monotonic() - began)

@@ -1,0 +1,130 @@
+"""The programs of a matrix over namespaces: a relay, a server in front of each NAT, and a client for each cell."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from clawchat.net import control, files
+from lab.backends.netns.world import CHECKOUT
+from lab.netns import Namespace, NamespaceError, end
+from server.bootstrap import write_key
+from server.home import CONFIGURATION_NAME, SECURITY_NAME, Home
+
+READY_SECONDS: Final = 30.0
+"""All servers start at the same moment, and a small machine takes a while for that."""
+
+LOOK: Final = 0.05
+"""Seconds between two looks at a log."""
+
+LOG_BYTES: Final = 2000
+"""How much of a log is told when a program did not start."""
+
+CODE: Final = re.compile(r"CC-[A-Z-]+")
+
+
+def environment(home: Path, **more: str) -> dict[str, str]:
+    """Return what a program sees: nothing of this machine's own ClawChat."""
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLAWCHAT_")}
+    # The programs run elsewhere than in the checkout, and must not depend on being installed.
+    return {**inherited, "CLAWCHAT_HOME": str(home), "PYTHONPATH": str(CHECKOUT), **more}
+
+
+def wait_until(ready: Callable[[], bool], what: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+    """Wait for a program. Raises NamespaceError with the end of its log."""
+    deadline = time.monotonic() + READY_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise NamespaceError(f"{what} did not start:\n{log.read_text(errors='replace')[-LOG_BYTES:]}")
+        time.sleep(LOOK)
+
+
+class Program:
+    """A relay or a server: a directory of its own, and a log that says when it is ready."""
+
+    def __init__(
+        self, namespace: Namespace, directory: Path, words: Sequence[str], settings: Mapping[str, str]
+    ) -> None:
+        self.directory = directory
+        self._what = f"{words[0]} in {namespace.name}"
+        self._log = directory.with_suffix(".log")
+        directory.mkdir(mode=0o700, exist_ok=True)
+        with self._log.open("wb") as log:
+            self._process = namespace.exec(
+                [sys.executable, "-m", "server", *words, "--directory", str(directory)],
+                env=environment(directory, CLAWCHAT_LOGGING_FORMAT="json", **settings),
+                cwd=directory,
+                stdout=log,
+                stderr=log,
+            )
+
+    @property
+    def security(self) -> Path:
+        """Name the folder of its secrets."""
+        return self.directory / SECURITY_NAME
+
+    def wait_for(self, event: str) -> None:
+        """Wait for a line of the log."""
+        wait_until(lambda: f'"{event}"' in self._log.read_text(errors="replace"), self._what, self._log, self._process)
+
+    def invite(self, name: str) -> Path:
+        """Have a server make a security file."""
+        return Path(control.call(self.security / "control.sock", "invite", name=name)["file"])
+
+
+def relay(namespace: Namespace, directory: Path) -> Program:
+    """Start a relay."""
+    return Program(namespace, directory, ["relay"], {})
+
+
+def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Program:
+    """Set a server up and start it; it is a member of these relays."""
+    files.private_directory(directory / SECURITY_NAME)
+    write_key(Home(directory / CONFIGURATION_NAME, directory / SECURITY_NAME))
+    settings = {
+        "CLAWCHAT_NETWORKING_RELAYS": json.dumps([str(file) for file in relays]),
+        # No gateway of the laboratory maps ports for the asking.
+        "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
+    }
+    return Program(namespace, directory, ["run"], settings)
+
+
+class Client:
+    """A client that pings its server until the path is direct, or the time is up."""
+
+    def __init__(self, namespace: Namespace, directory: Path, file: Path, *, seconds: float) -> None:
+        directory.mkdir(mode=0o700)
+        self._told, self._errors = directory / "events", directory / "errors"
+        words = ["ping", str(file), "--json", "--until-direct", "--interval", "0.2", "--timeout", f"{seconds:g}"]
+        with self._told.open("wb") as told, self._errors.open("wb") as errors:
+            self._process = namespace.exec(
+                [sys.executable, "-m", "client", *words],
+                env=environment(directory),
+                cwd=directory,
+                stdout=told,
+                stderr=errors,
+            )
+
+    def finish(self, deadline: float) -> None:
+        """Wait until it ended; end it at the deadline."""
+        try:
+            self._process.wait(max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            end(self._process)
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """Return what it told."""
+        return [json.loads(line) for line in self._told.read_text().splitlines() if line.endswith("}")]
+
+    @property
+    def code(self) -> str:
+        """Return the code of what it complained about last; empty when it did not."""
+        return next(reversed(CODE.findall(self._errors.read_text(errors="replace"))), "")

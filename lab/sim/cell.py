@@ -1,0 +1,260 @@
+"""One cell of the matrix without a kernel: a client, a server and a relay, real endpoints on a simulated internet.
+
+The relay has two addresses, so that either end learns how its NAT chooses ports. A cell is a function of its seed.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Final
+
+from clawchat.crypto.credential import Credential, Slot, make_slot
+from clawchat.nat.reasons import Reason
+from clawchat.services.relay import RelayHub
+from clawchat.session.config import EndpointConfig
+from clawchat.session.links import box_address
+from clawchat.session.session import Session
+from clawchat.values.address import Path
+from clawchat.values.events import (
+    BoxRegistered,
+    Event,
+    ForwardReceived,
+    PathChanged,
+    SessionEnded,
+    SessionOpened,
+    StreamReadable,
+)
+from lab.model.link import CLEAN, Link
+from lab.model.plan import plan
+from lab.model.topology import Host, Topology, row
+from lab.sim.internet import Internet
+from lab.sim.party import Party
+
+NEW_ADDRESS: Final = "203.0.113.99"
+FOREVER: Final = 1e9
+SETTLE: Final = 1.0
+"""When the client starts; the server has joined the relay by then."""
+
+
+class Peer:
+    """One of the two ends, and what happened to it."""
+
+    def __init__(self, net: Internet, node: str, *, seed: int, config: EndpointConfig | None = None) -> None:
+        self.net = net
+        self.party = Party(net, node, net.plan.peers[node].address, self._take, seed=seed, config=config)
+        self.own = self.party.open()
+        self.relay_id = 0
+        self.id = 0
+        self.linked = 0
+        self.opened_at: float | None = None
+        self.direct_at: float | None = None
+        self.moves: list[tuple[float, PathChanged]] = []
+        self.ended: list[SessionEnded] = []
+        self.received = bytearray()
+        self.on_relay: Callable[[int], None] = lambda _link: None
+        self.late = 0.0
+
+    @property
+    def session(self) -> Session:
+        """The session between the two ends."""
+        return self.party.endpoint.sessions[self.id]
+
+    @property
+    def direct(self) -> bool:
+        """Tell whether the session is up and uses no relay."""
+        found = self.party.endpoint.sessions.get(self.id)
+        return found is not None and self.opened_at is not None and not found.path.relayed
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case SessionOpened(session) if session == self.relay_id:
+                self.linked = self.party.endpoint.link(session, now=self.net.now)
+                self.on_relay(self.linked)
+            case SessionOpened(session, path=path):
+                self.id = session
+                self.opened_at = self.net.now
+                self.party.sleep(self.late)
+                if not path.relayed:
+                    self.direct_at = self.net.now
+            case PathChanged(session, path) if session == self.id:
+                self.moves.append((self.net.now, event))
+                if not path.relayed and self.direct_at is None:
+                    self.direct_at = self.net.now
+            case SessionEnded():
+                self.ended.append(event)
+            case StreamReadable(session, stream) if session == self.id:
+                self.received += self.session.read(stream)
+            case _:
+                pass
+
+
+class Relay:
+    """A relay with two addresses; ``alive`` False makes it deaf and dumb."""
+
+    def __init__(self, net: Internet, random: Random, *, seed: int) -> None:
+        self.alive = True
+        self._net = net
+        self._hub = RelayHub(random.randbytes)
+        node = net.plan.hosts["relay"]
+        self.party = Party(
+            net, "relay", node.addresses[0], self._take, seed=seed, config=EndpointConfig(handshake_rate=FOREVER)
+        )
+        self.addresses = tuple(self.party.open(handle, host) for handle, host in enumerate(node.addresses))
+        self.party.endpoint.candidates = self.addresses
+        self._slot = make_slot(
+            random.randbytes,
+            name="relay",
+            hello_header_key=random.randbytes(32),
+            candidates=self.addresses[:1],
+            relays=[],
+            timestamp=0,
+            validity=10**9,
+            reusable=True,
+        )
+        self.party.endpoint.arm(self._slot, deadline=FOREVER)
+
+    def credential(self) -> Credential:
+        """Return a copy of what its clients hold."""
+        return copy.deepcopy(self._slot.credential)
+
+    def kill(self) -> None:
+        """Fall silent at once."""
+        for address in self.addresses:
+            self._net.close(address)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case SessionOpened(session):
+                self._hub.join(session, now=self._net.now)
+            case SessionEnded(session):
+                self._hub.leave(session)
+            case BoxRegistered(session, box):
+                self._hub.register(session, box)
+            case ForwardReceived(session, box, data):
+                delivery = self._hub.forward(session, box, data, now=self._net.now)
+                if delivery is not None:
+                    self.party.endpoint.sessions[delivery.member].forward(delivery.box, delivery.data)
+            case _:
+                pass
+
+
+class Cell:
+    """A client behind the first NAT and a server behind the second; ``depth`` False leaves priming blind.
+
+    ``delay`` and ``loss`` are those of each gateway's cable, ``skew`` is for how many seconds the server
+    gets no turn when the session opens.
+    """
+
+    def __init__(  # noqa: PLR0913 - what a cell may vary
+        self,
+        client: str,
+        server: str,
+        *,
+        seed: int = 1,
+        delay: float = 0.01,
+        loss: float = 0.0,
+        depth: bool = True,
+        skew: float = 0.0,
+        config: EndpointConfig | None = None,
+    ) -> None:
+        random = Random(f"{client}:{server}:{seed}")
+        topology = row([client, server], hosts=[Host("relay", 2, Link(delay=delay))])
+        link = Link(delay=delay, loss=loss) if delay or loss else CLEAN
+        gateways = tuple(one if one.behind else replace(one, link=link) for one in topology.gateways)
+        self.net = Internet(plan(Topology("cell", gateways, topology.peers, topology.hosts)), seed=seed)
+        self.relay = Relay(self.net, random, seed=seed)
+        self.client = Peer(self.net, "g1-a", seed=seed, config=config)
+        self.server = Peer(self.net, "g2-a", seed=seed + 1, config=config)
+        self.server.late = skew
+        self._attempt = 0
+        self._slot: Slot = make_slot(
+            random.randbytes,
+            name="server",
+            hello_header_key=random.randbytes(32),
+            candidates=(self.server.own,),
+            relays=[],
+            timestamp=0,
+            validity=10**9,
+        )
+        if depth:
+            for end in (self.client, self.server):
+                end.party.measure(self.relay.addresses[0], 0)
+
+    def start(self) -> None:
+        """Let the server join the relay, then the client the server."""
+        for end in (self.client, self.server):
+            if end.party.depth is not None:
+                self.net.run(self.net.now + 0.2)
+                end.party.endpoint.scout.set_depth(end.party.depth.hops)
+        server, credential = self.server, copy.deepcopy(self._slot.credential)
+        box = bytes(credential.keys().mailbox)
+        server.party.endpoint.arm(self._slot, deadline=FOREVER)
+
+        def joined(_link: int) -> None:
+            relay = server.party.endpoint.sessions[server.relay_id]
+            relay.register(box)
+            if relay.observed is not None:
+                server.party.endpoint.candidates = (server.own, relay.observed)
+
+        server.on_relay = joined
+        server.relay_id = server.party.endpoint.connect(self.relay.credential(), port=0, now=self.net.now)
+        server.party.flush()
+        self.net.run(SETTLE)
+        client = self.client
+
+        def found(link: int) -> None:
+            path = Path(link, box_address(box))
+            client.party.endpoint.try_path(self._attempt, path, now=self.net.now)
+
+        client.on_relay = found
+        client.relay_id = client.party.endpoint.connect(self.relay.credential(), port=0, now=self.net.now)
+        self._attempt = client.party.endpoint.connect(credential, port=0, now=self.net.now)
+        client.party.flush()
+
+    def run(self, *, wait: float = 12.0) -> Cell:
+        """Start, and run until both ends are direct or ``wait`` seconds passed."""
+        self.start()
+        self.net.run(SETTLE + wait, stop=lambda: self.client.direct and self.server.direct)
+        return self
+
+    def go_on(self, seconds: float) -> None:
+        """Let time pass."""
+        self.net.run(self.net.now + seconds)
+
+    @property
+    def verdict(self) -> str:
+        """Return ``direct``, ``relay`` or ``fail``."""
+        if self.client.opened_at is None:
+            return "fail"
+        return "direct" if self.client.direct else "relay"
+
+    @property
+    def took(self) -> float:
+        """Return the seconds from the session's first moment to a direct path."""
+        if self.client.direct_at is None or self.client.opened_at is None:
+            return float("nan")
+        return self.client.direct_at - self.client.opened_at
+
+    @property
+    def reason(self) -> Reason:
+        """Return why the path is what it is."""
+        if self.client.opened_at is None:
+            return self.client.party.endpoint.why_silent()
+        return self.client.session.path_reason
+
+    @property
+    def direct_both(self) -> bool:
+        """Tell whether both ends use a direct path."""
+        return self.client.direct and self.server.direct
+
+    def cut(self, *, direct: bool) -> None:
+        """Let nothing pass between the two ends but through the relay, or everything again."""
+        relay = {each.host for each in self.relay.addresses}
+        self.net.passes = lambda each: not direct or bool({each.source.host, each.destination.host} & relay)
+
+    def roam(self, who: str) -> None:
+        """Give the gateway of an end another address."""
+        self.net.renumber("g1" if who == "client" else "g2", NEW_ADDRESS)

@@ -1,0 +1,125 @@
+"""Real endpoints on a simulated internet: the programs of a cell without sockets, loop or waiting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from clawchat.nat.depth import DEEPEST, Depth
+from clawchat.session.config import EndpointConfig
+from clawchat.session.endpoint import Endpoint
+from clawchat.values.address import Address, Path
+from clawchat.values.events import ClosePort, Event, OpenPort
+from lab.sim.internet import DEFAULT_TTL, Complaint, Datagram, Internet, Trouble
+
+FIRST_PORT = 50_001
+"""The number of an end's first port; the next ones follow."""
+
+
+class Party:
+    """An endpoint at one node, driven by the internet's clock. ``on_event`` is told every event but those of ports.
+
+    ``sent`` counts datagrams.
+    """
+
+    def __init__(  # noqa: PLR0913 - what an end needs
+        self,
+        internet: Internet,
+        node: str,
+        host: str,
+        on_event: Callable[[Event], None],
+        *,
+        seed: int = 0,
+        config: EndpointConfig | None = None,
+    ) -> None:
+        self.node = node
+        self.sent = 0
+        self.depth: Depth | None = None
+        self.endpoint = Endpoint(random=Random(f"{seed}:{node}").randbytes, config=config)
+        self._internet = internet
+        self._host = host
+        self._on_event = on_event
+        self._ports: dict[int, Address] = {}
+        self._due = float("inf")
+        self._asleep_until = 0.0
+
+    @property
+    def now(self) -> float:
+        """The internet's time."""
+        return self._internet.now
+
+    def open(self, handle: int = 0, host: str = "") -> Address:
+        """Open a port, at another address of the node if ``host`` says so; return its address inside."""
+        address = Address(host or self._host, FIRST_PORT + handle)
+        self._ports[handle] = address
+
+        def receive(datagram: Datagram) -> None:
+            path = Path(handle, datagram.source)
+            self.endpoint.receive(memoryview(datagram.payload), len(datagram.payload), path, now=self.now)
+            self.flush()
+
+        def complain(complaint: Complaint) -> None:
+            if complaint.trouble is Trouble.TTL_EXCEEDED:
+                if self.depth is not None:
+                    self.depth.expired(complaint.datagram.ttl, complaint.offender)
+                return
+            name = "ECONNREFUSED" if complaint.trouble is Trouble.PORT_UNREACHABLE else "EHOSTUNREACH"
+            self.endpoint.path_error(Path(handle, complaint.datagram.destination), name, now=self.now)
+            self.flush()
+
+        self._internet.listen(address, receive, complain)
+        self.endpoint.port_opened(handle, address, now=self.now)
+        return address
+
+    def measure(self, towards: Address, handle: int) -> None:
+        """Let datagrams die at each router on the way to a public address, to learn how deep our own NATs are."""
+        self.depth = Depth()
+        source = self._ports[handle]
+        for ttl in [*range(1, DEEPEST + 1)] * 2:
+            self._internet.send(self.node, Datagram(source, towards, b"", ttl))
+
+    def sleep(self, seconds: float) -> None:
+        """Do nothing for a while, as a process that gets no turn; what arrives waits inside."""
+        self._asleep_until = self.now + seconds
+        self._internet.at(self._asleep_until, self.flush)
+
+    def flush(self) -> None:
+        """Do what the driver does at the end of a turn."""
+        if self.now < self._asleep_until:
+            return
+        while True:
+            for event in self.endpoint.events():
+                self._take(event)
+            transmits = self.endpoint.transmits(now=self.now)
+            for transmit in transmits:
+                self._send(bytes(transmit.data), transmit.size, transmit.path, transmit.ttl or DEFAULT_TTL)
+            if not self.endpoint.busy:
+                break
+        deadline = self.endpoint.next_timeout()
+        if deadline is not None and deadline < self._due:
+            self._due = deadline
+            self._internet.at(deadline, self._on_timeout)
+
+    def _take(self, event: Event) -> None:
+        match event:
+            case OpenPort(handle):
+                self.open(handle)
+            case ClosePort(handle):
+                self._internet.close(self._ports.pop(handle))
+                self.endpoint.port_failed(handle, now=self.now)
+            case _:
+                self._on_event(event)
+
+    def _send(self, data: bytes, size: int, path: Path, ttl: int) -> None:
+        source = self._ports.get(path.port)
+        if source is None:
+            return
+        for at in range(0, len(data), size):
+            self.sent += 1
+            self._internet.send(self.node, Datagram(source, path.remote, data[at : at + size], ttl))
+
+    def _on_timeout(self) -> None:
+        if self._due <= self.now:
+            self._due = float("inf")
+            self.endpoint.handle_timeout(now=self.now)
+            self.flush()

@@ -1,0 +1,110 @@
+"""The running relay: members join with ``relay.sec``, and it passes sealed datagrams on between them."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from typing import Final
+
+from clawchat.net.driver import Node
+from clawchat.net.interfaces import host_candidates
+from clawchat.services.preface import StreamCode
+from clawchat.services.relay import BURST, RATE, RelayHub
+from clawchat.session.config import EndpointConfig
+from clawchat.session.endpoint import Endpoint
+from clawchat.values.address import Address
+from clawchat.values.events import (
+    BoxRegistered,
+    Event,
+    ForwardReceived,
+    SessionEnded,
+    SessionOpened,
+    StreamOpened,
+)
+from server.home import Home
+from server.logs import Log
+from server.program import CLOSE_CODE, CLOSE_SECONDS
+from server.relay_settings import BITS, MEGA, RelaySettings
+from server.relay_slots import RelaySlots
+from server.settings import public_address
+
+# Every member may come back at once after the relay was restarted; each has a credential.
+HANDSHAKE_RATE: Final = 200.0
+HANDSHAKE_BURST: Final = 400
+MAX_HALF_OPEN: Final = 256
+CLOSE_REASON: Final = "the relay is stopping"
+
+
+class RelayProgram:
+    """One relay. ``start`` it on the running loop, then ``stop`` it; in between it lives off events."""
+
+    def __init__(self, home: Home, settings: RelaySettings, log: Log) -> None:
+        self.settings = settings
+        self.log = log
+        self.started_at = time.time()
+        self.slots = RelaySlots(home)
+        self.endpoint = Endpoint(
+            random=secrets.token_bytes,
+            config=EndpointConfig(
+                handshake_rate=HANDSHAKE_RATE,
+                handshake_burst=HANDSHAKE_BURST,
+                max_half_open=MAX_HALF_OPEN,
+                max_sessions=settings.quota.sessions,
+                unix_offset=time.time() - time.monotonic(),
+            ),
+        )
+        self.node = Node(self.endpoint, on_event=self._on_event, watch=False)
+        rate = settings.quota.megabits * MEGA / BITS
+        self.hub = RelayHub(secrets.token_bytes, rate=rate, burst=BURST * max(1.0, rate / RATE))
+        self.port = Address(settings.relay.ip, 0)
+
+    async def start(self) -> None:
+        """Open the port that credentials name, and let their holders in.
+
+        Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, or what kept a file from being written.
+        """
+        settings = self.settings
+        wish = settings.relay.port or self.slots.usual_port
+        handle = await self.node.open_port(Address.make(settings.relay.ip, wish))
+        self.port = self.node.ports[handle].address
+        public = settings.networking.public_address
+        own = host_candidates(self.port) if public is None else [public_address(public, self.port.port)]
+        if self.slots.settle(settings.relay.id, own, days=settings.security.validity_days):
+            self.log.info("relay-file-written", file=str(self.slots.file), candidates=[str(each) for each in own])
+        now, unix = time.monotonic(), time.time()
+        for slot in self.slots.slots:
+            self.endpoint.arm(slot, deadline=now + slot.credential.valid_until - unix)
+
+    def announce(self) -> None:
+        """Log that everything is up, and where."""
+        self.log.info("started", relay=self.settings.relay.id, port=str(self.port), file=str(self.slots.file))
+
+    async def stop(self) -> None:
+        """Close all sessions and end within two seconds; the credentials stay good."""
+        self.log.info("stopping", **self.hub.figures()._asdict())
+        await self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS)
+        self.log.info("stopped")
+
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case ForwardReceived():
+                delivery = self.hub.forward(event.session, event.box, event.data, now=time.monotonic())
+                target = self.endpoint.sessions.get(delivery.member) if delivery is not None else None
+                if delivery is not None and target is not None:
+                    target.forward(delivery.box, delivery.data)
+            case BoxRegistered():
+                if not self.hub.register(event.session, event.box):
+                    self.log.warning("box-refused", session=event.session)
+            case SessionOpened():
+                self.hub.join(event.session, now=time.monotonic())
+                self.log.info("member-joined", session=event.session, remote=str(event.path.remote))
+            case SessionEnded():
+                self.hub.leave(event.session)
+                self.log.info("member-left", session=event.session, code=event.error.code)
+            case StreamOpened():
+                session = self.endpoint.sessions.get(event.session)
+                if session is not None:
+                    reason = "a relay has no services"
+                    session.close(StreamCode.UNKNOWN_SERVICE, reason, now=time.monotonic(), at_once=True)
+            case _:
+                return

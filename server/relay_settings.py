@@ -1,0 +1,72 @@
+"""The keys of ``relay.yaml``, which a relay can do without: their types, their defaults, and what they are for."""
+
+from __future__ import annotations
+
+import pathlib
+from dataclasses import dataclass
+from typing import Final
+
+from clawchat.net.config_schema import between, option, section
+from clawchat.services.relay import RATE
+from server.settings import Logging, check_public, check_server_ip, check_slot_name
+
+BITS: Final = 8
+MEGA: Final = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Relay:
+    """Who the relay is, and where it listens."""
+
+    id: str = option("the name of the relay", default="clawchat-relay", check=check_slot_name)
+    ip: str = option("the address to listen on", default="0.0.0.0", check=check_server_ip)  # noqa: S104 - as above
+    port: int | None = option(
+        "the UDP port; null picks a random one in 49152-65535 the first time, and keeps it",
+        default=None,
+        check=between(1, 65535),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Security:
+    """Who may use the relay, and for how long."""
+
+    directory: pathlib.Path | None = option(
+        "where relay.sec, its key and the control socket live (mode 0700); null is the platform's place for them",
+        default=None,
+    )
+    validity_days: float = option("how long relay.sec may be used", default=3650.0, check=between(1, 36500))
+
+
+@dataclass(frozen=True, slots=True)
+class Networking:
+    """How the relay is reached."""
+
+    public_address: str | None = option(
+        "the address everybody reaches this relay at, with a port if it differs; null: this machine's own addresses",
+        default=None,
+        check=check_public,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """How much is passed on, and for how many."""
+
+    megabits: float = option(
+        "how much is passed on for one session in a second; more is dropped",
+        default=RATE * BITS / MEGA,
+        check=between(0.1, 10_000),
+    )
+    sessions: int = option("how many servers and clients may be here at once", default=1000, check=between(2, 65536))
+
+
+@dataclass(frozen=True, slots=True)
+class RelaySettings:
+    """All of ``relay.yaml``."""
+
+    relay: Relay = section(Relay)
+    security: Security = section(Security)
+    networking: Networking = section(Networking)
+    quota: Quota = section(Quota)
+    logging: Logging = section(Logging)

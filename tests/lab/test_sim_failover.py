@@ -1,0 +1,104 @@
+"""A direct path that dies: the relay takes over, nothing is lost, and a direct path is found again."""
+
+from __future__ import annotations
+
+from itertools import product
+from random import Random
+
+import pytest
+
+from lab.sim.cell import Cell, Peer
+from lab.sim.nat import SimulatedNat
+
+CHUNK = 500
+PACE = 0.02
+PAIRS = [("port-restricted", "port-restricted"), ("open", "open"), ("poisonable-home", "symmetric-sequential")]
+
+
+class Talk:
+    """Chunks that one end sends to the other, one every ``PACE`` seconds."""
+
+    def __init__(self, cell: Cell, source: Peer, target: Peer, chunks: int) -> None:
+        self.cell, self.source, self.target = cell, source, target
+        self.left = chunks
+        self.sent = bytearray()
+        self.random = Random(1)
+        self.stream = source.session.open_stream()
+        self.say()
+
+    def say(self) -> None:
+        if self.left:
+            self.left -= 1
+            data = self.random.randbytes(CHUNK)
+            self.sent += data
+            self.source.session.write(self.stream, data)
+            self.source.party.flush()
+            self.cell.net.at(self.cell.net.now + PACE, self.say)
+
+    def resumed(self) -> float:
+        """Return after how many seconds fresh bytes arrive again."""
+        net, before = self.cell.net, len(self.target.received)
+        began = net.now
+        net.run(began + 5, stop=lambda: len(self.target.received) > before + 4 * CHUNK)
+        return net.now - began
+
+
+def talk(client: str, server: str, who: str, loss: float, chunks: int = 200) -> tuple[Cell, Talk]:
+    cell = Cell(client, server, loss=loss).run()
+    assert cell.verdict == "direct"
+    cell.go_on(2.0)
+    ends = (cell.client, cell.server) if who == "client" else (cell.server, cell.client)
+    speech = Talk(cell, *ends, chunks)
+    cell.go_on(0.5)
+    return cell, speech
+
+
+@pytest.mark.parametrize(
+    ("pair", "who", "loss"),
+    list(product(PAIRS, ["client", "server"], [0.0, 0.05])),
+)
+def test_a_path_that_dies_is_left_in_time_and_found_again(pair: tuple[str, str], who: str, loss: float) -> None:
+    cell, speech = talk(*pair, who, loss)
+    cell.cut(direct=True)
+    assert speech.resumed() <= 1.5
+    cell.go_on(0.5)
+    assert cell.client.session.path.relayed
+    assert cell.server.session.path.relayed
+    cell.cut(direct=False)
+    cell.net.run(cell.net.now + 70, stop=lambda: cell.direct_both)
+    assert cell.direct_both
+    cell.go_on(8)
+    assert speech.target.received == speech.sent
+
+
+@pytest.mark.parametrize("pair", [("port-restricted", "port-restricted"), ("open", "open")])
+def test_a_relay_that_dies_is_not_missed_by_a_direct_session(pair: tuple[str, str]) -> None:
+    cell, speech = talk(*pair, "client", 0.0, chunks=100)
+    before = len(cell.client.moves)
+    cell.relay.kill()
+    cell.go_on(240)
+    assert cell.direct_both
+    assert cell.client.moves[before:] == []
+    assert speech.target.received == speech.sent
+
+
+@pytest.mark.parametrize(("who", "told"), list(product(["client", "server"], [True, False])))
+def test_an_end_that_moves_is_back_within_a_second(who: str, *, told: bool) -> None:
+    cell, speech = talk("port-restricted", "port-restricted", who, 0.0)
+    cell.roam(who)
+    if told:
+        speech.source.party.endpoint.network_changed(now=cell.net.now)
+        speech.source.party.flush()
+    assert speech.resumed() <= (1.0 if told else 1.5)
+    cell.net.run(cell.net.now + 30, stop=lambda: cell.direct_both)
+    assert cell.direct_both
+    cell.go_on(8)
+    assert speech.target.received == speech.sent
+
+
+def test_a_simulated_gateway_forgets_when_it_is_replaced() -> None:
+    cell = Cell("port-restricted", "port-restricted")
+    before = cell.net.gateway("g1")
+    cell.roam("client")
+    assert isinstance(before, SimulatedNat)
+    assert cell.net.gateway("g1") is not before
