@@ -7,17 +7,16 @@ laboratory is dishonest, 4 a pair of NATs did not get the verdict that is expect
 from __future__ import annotations
 
 import json
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final
 
 import click
 
 from clawchat.values.errors import ConfigError
 from lab import netns, privilege
+from lab.endings import clean_up_when_ended
 from lab.gate.suspects import ALL_RULES, Candidate, candidates
 from lab.gate.verdict import DISHONEST, Report, table
 from lab.matrix.result import Matrix
@@ -47,16 +46,7 @@ def _print_json(value: dict[str, Any]) -> None:
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Build networks full of NATs on this machine, and prove that they are what they claim to be."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        # By an exception, so that every namespace and program is cleaned up on the way out, undisturbed.
-        for ending in endings:
-            signal.signal(ending, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    endings = (signal.SIGINT, signal.SIGTERM)
-    for ending in endings:
-        signal.signal(ending, leave)
+    clean_up_when_ended()
 
 
 @main.command()

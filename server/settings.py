@@ -54,7 +54,7 @@ def check_public(value: str | None) -> str | None:
     try:
         public_address(value, 0)
     except UsageError:
-        return f"must be an IP address, or one with a port such as 203.0.113.1:5000 or [2001:db8::1]:5000, not {value!r}"
+        return f"must be an IP address, or one with a port like 203.0.113.1:5000 or [2001:db8::1]:5000, not {value!r}"
     return None
 
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import pathlib
 import re
-import secrets
 import stat
 import time
 from collections.abc import Iterable
@@ -20,6 +19,7 @@ from typing import Final, NamedTuple, Protocol
 from clawchat.crypto.credential import PROTOCOL
 from clawchat.crypto.derive import derive
 from clawchat.crypto.secfile import MAX_FILE_BYTES
+from clawchat.net.files import replace_file
 from clawchat.values.errors import PersonalError
 
 SUFFIX: Final = ".claw"
@@ -38,7 +38,6 @@ KEPT_SECONDS: Final = 86400.0
 
 _OURS: Final = re.compile(r"[0-9a-f]{32}.*\.claw|\.[0-9a-f]{32}\.claw\.[0-9a-f]{8}\.tmp")
 _READ: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-_WRITE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 SHARED: Final = 0o644
 """The mode of files that are sealed and meant for another account."""
@@ -109,20 +108,8 @@ class DirectoryDrop:
 
     def put(self, name: str, data: bytes, *, mode: int = SHARED) -> None:
         """Put a file there, all of it at once; one of that name is replaced."""
-        path = self._path(name)
-        temporary = self._directory / f".{name}.{secrets.token_hex(4)}.tmp"
         try:
-            descriptor = os.open(temporary, _WRITE, mode)
-            try:
-                with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                    file.write(data)
-                    file.flush()
-                    os.fsync(descriptor)
-                temporary.replace(path)
-            except BaseException:
-                with contextlib.suppress(OSError):
-                    temporary.unlink()
-                raise
+            replace_file(self._path(name), data, mode)
         except OSError as error:
             raise self._refused(error) from error
 

@@ -59,22 +59,27 @@ def write_private(path: pathlib.Path, data: bytes) -> None:
 
     Raises SecurityFileError: CC-DISK-FULL, CC-READ-ONLY, CC-FILE-MISSING (no such directory), CC-FILE-KIND.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        descriptor = os.open(temporary, _WRITE, PRIVATE_FILE)
-        try:
-            with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
-                file.write(data)
-                file.flush()
-                os.fsync(descriptor)
-            temporary.replace(path)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        replace_file(path, data, PRIVATE_FILE)
         _sync_directory(path.parent)
     except OSError as error:
         raise _unwritable(path, error) from error
+
+
+def replace_file(path: pathlib.Path, data: bytes, mode: int) -> None:
+    """Write a file, all of it or nothing, with a mode; whoever reads meanwhile sees the old one. Raises OSError."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    descriptor = os.open(temporary, _WRITE, mode)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            file.write(data)
+            file.flush()
+            os.fsync(descriptor)
+        temporary.replace(path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
 
 
 def private_directory(path: pathlib.Path) -> pathlib.Path:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
-from types import FrameType
 from typing import Any
 
 import click
@@ -32,6 +30,7 @@ from lab.bench.report import (
 )
 from lab.bench.stage import PeerFailedError, Setup
 from lab.bench.transport import compare
+from lab.endings import clean_up_when_ended
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of tables.")
 seconds_option = click.option(
@@ -112,16 +111,7 @@ def _report_readings(benchmark: str, plan: dict[str, Any], readings: Sequence[Re
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 def main() -> None:
     """Measure ClawChat and its rivals on this machine, inside network namespaces."""
-
-    def leave(number: int, _: FrameType | None) -> None:
-        # By an exception, so that every namespace and program is cleaned up on the way out, undisturbed.
-        for ending in endings:
-            signal.signal(ending, signal.SIG_IGN)
-        sys.exit(128 + number)
-
-    endings = (signal.SIGINT, signal.SIGTERM)
-    for ending in endings:
-        signal.signal(ending, leave)
+    clean_up_when_ended()
 
 
 @main.command()
