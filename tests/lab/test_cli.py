@@ -86,7 +86,7 @@ def test_the_gate_over_the_simulator() -> None:
 
 def test_a_dishonest_laboratory_ends_with_its_own_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
     swapped = Candidate(PRESETS["full-cone"], built=PRESETS["port-restricted"].layers)
-    monkeypatch.setattr(cli, "_candidates", lambda _names, _rules: [swapped])
+    monkeypatch.setattr("lab.commands.gate.chosen", lambda _names, _rules: [swapped])
     done = run("gate", "--backend", "sim")
     assert done.exit_code == 3
     assert "lab dishonest" in done.stdout

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from lab import cli
+from lab.commands.shared import EXIT_UNEXPECTED
 from lab.matrix import expected, simulated
 from lab.matrix.expected import BLOCKED, NAMES, NO_UDP, Verdict
 from lab.matrix.namespaces import result
@@ -65,7 +66,7 @@ def test_a_better_verdict_is_as_unexpected_as_a_worse_one(
     monkeypatch.setattr(simulated, "try_simulated", lambda _names: wrong)
     file = tmp_path / "matrix.json"
     done = run("--backend", "sim", "--nat", name, "--json", str(file))
-    assert done.exit_code == cli.EXIT_UNEXPECTED
+    assert done.exit_code == EXIT_UNEXPECTED
     assert f"{name} x {name}: {better}, not relay: a wonder" in done.stderr
     assert written(file)["summary"]["unexpected"] == 1
 

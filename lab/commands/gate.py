@@ -1,0 +1,67 @@
+"""``lab gate``: prove that the gateways are what they claim to be."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lab.commands.shared import EXIT_DISHONEST, json_option, nat_option, need_namespaces, print_json, split
+from lab.gate.suspects import ALL_RULES, Candidate, candidates
+from lab.gate.verdict import DISHONEST, Report, table
+from lab.model.topology import DEFAULT_RULES
+from lab.report import console
+
+
+@click.command()
+@nat_option
+@click.option("--backend", type=click.Choice(["netns", "sim"]), default="netns", show_default=True)
+@click.option(
+    "--rules",
+    default=ALL_RULES,
+    show_default=True,
+    help=f"Which rules make the gateways: nft, iptables, the name of one rule set, or {ALL_RULES}.",
+)
+@click.option(
+    "--tools/--no-tools",
+    default=None,
+    help="Insist on coturn's and Debian's programs, or do without.  [default: if there]",
+)
+@json_option
+def gate(*, names: str | None, backend: str, rules: str, tools: bool | None, as_json: bool) -> None:
+    """Prove that every gateway is what it claims to be; exit 3 when one is not."""
+    from lab.gate.tools import missing as missing_tools
+    from lab.gate.trial import try_namespaces, try_simulated
+
+    if backend == "sim":
+        report = try_simulated(chosen(names, DEFAULT_RULES))
+    else:
+        need_namespaces()
+        if tools and (lacking := missing_tools()):
+            raise click.ClickException(f"second opinions cannot be had here: {', '.join(lacking)} is missing")
+        report = try_namespaces(chosen(names, rules), with_tools=tools is not False)
+    _tell(report, as_json=as_json)
+    if not report.honest:
+        sys.exit(EXIT_DISHONEST)
+
+
+def chosen(names: str | None, rules: str) -> list[Candidate]:
+    """Return the gateways that are asked for."""
+    try:
+        return candidates(split(names), rules)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _tell(report: Report, *, as_json: bool) -> None:
+    if as_json:
+        print_json(report.as_json())
+        return
+    console().print(table(report.verdicts))
+    for program in report.missing:
+        click.echo(f"not asked, because this machine lacks it: {program}", err=True)
+    lies = [(verdict.title, lie) for verdict in report.verdicts for lie in verdict.lies]
+    for title, lie in lies:
+        click.echo(f"{title}: {lie.probe}: claimed {lie.claimed}, met {lie.observed}", err=True)
+    summary = f"{len(report.verdicts)} gateways of {report.backend} in {report.seconds:.1f} s"
+    click.echo(f"{DISHONEST if not report.honest else 'honest'}: {summary}")
