@@ -37,7 +37,8 @@ def sources(*trees: str) -> Iterator[Path]:
 
 
 def texts() -> Iterator[Path]:
-    yield from (path for path in CHECKOUT.iterdir() if path.is_file() and path.suffix in TEXTS)
+    # In a worktree .git is a file, which git wrote.
+    yield from (path for path in CHECKOUT.iterdir() if path.is_file() and path.suffix in TEXTS and path.name != ".git")
     for tree in TREES:
         for path in sorted((CHECKOUT / tree).rglob("*")):
             # Tools keep caches in hidden folders.
