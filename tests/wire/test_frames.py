@@ -183,7 +183,7 @@ def test_a_body_is_padded_to_whole_blocks(body: bytes) -> None:
         (Datagram(b"hi"), "09 0002 6869"),
         (Close(300, "bye"), "0a 012c 0003 627965"),
         (PathChallenge(b"12345678"), "0b 3132333435363738"),
-        (PathResponse(b"12345678", Address("203.0.113.1", 80)), "0c 3132333435363738 04 c0000201 0050"),
+        (PathResponse(b"12345678", Address("203.0.113.1", 80)), "0c 3132333435363738 04 cb007101 0050"),
         (Candidates(9, (Address("::1", 80),)), "0d 00000009 01 00 00 06 00000000000000000000000000000001 0050"),
         (
             Candidates(9, (), (Address("1.2.3.4", 5),), Habit(Ports.COUNTING, -2, 16, 7, 9, Address("1.2.3.5", 6))),
