@@ -32,6 +32,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one line o
 @click.option("--port", type=int, help="Listen on this UDP port; without it, on a random one, and on that ever after.")
 @click.option("--public-address", help="The address everybody reaches this relay at, if it isn't this machine's own.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.")
+@click.option("--keylog", type=PATH, help="DANGER: write the keys of members' sessions with the relay to this file.")
 @click.pass_context
 def relay(  # noqa: PLR0913 - one parameter an option
     context: click.Context,
@@ -41,6 +42,7 @@ def relay(  # noqa: PLR0913 - one parameter an option
     port: int | None,
     public_address: str | None,
     log_level: str | None,
+    keylog: pathlib.Path | None,
 ) -> None:
     """Run a relay until SIGTERM or Ctrl-C, or ask a running one how it is.
 
@@ -59,7 +61,7 @@ def relay(  # noqa: PLR0913 - one parameter an option
         "networking.public_address": public_address,
         "logging.level": log_level,
     }
-    relay_run.run(*relay_run.open_relay_home(directory, config, flags))
+    relay_run.run(*relay_run.open_relay_home(directory, config, flags), keylog)
 
 
 @relay.command()

@@ -6,6 +6,7 @@ import secrets
 import time
 from typing import Final
 
+from clawchat.crypto.keylog import KeyLog
 from clawchat.net.driver import Node
 from clawchat.net.interfaces import host_candidates
 from clawchat.services.preface import StreamCode
@@ -38,7 +39,7 @@ CLOSE_REASON: Final = "the relay is stopping"
 class RelayProgram:
     """One relay. ``start`` it on the running loop, then ``stop`` it; in between it lives off events."""
 
-    def __init__(self, home: Home, settings: RelaySettings, log: Log) -> None:
+    def __init__(self, home: Home, settings: RelaySettings, log: Log, *, keylog: KeyLog | None = None) -> None:
         self.settings = settings
         self.log = log
         self.started_at = time.time()
@@ -52,6 +53,7 @@ class RelayProgram:
                 max_sessions=settings.quota.sessions,
                 unix_offset=time.time() - time.monotonic(),
             ),
+            keylog=keylog,
         )
         self.node = Node(self.endpoint, on_event=self._on_event, watch=False)
         rate = settings.quota.megabits * MEGA / BITS

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from clawchat.crypto.keylog import KeyLog
 from clawchat.net.config import load
 from clawchat.net.control import Channel
 from clawchat.net.loop import run as run_loop
@@ -19,7 +21,7 @@ from server.home import SECURITY_NAME, DirectoryLock, Home
 from server.relay_program import RelayProgram
 from server.relay_settings import RelaySettings
 from server.requests import MILLISECONDS, Answer, Handler
-from server.run import no_core_dumps, serve
+from server.run import no_core_dumps, open_keylog, serve
 
 CONFIGURATION_NAME: Final = "relay.yaml"
 
@@ -41,21 +43,23 @@ def open_relay_home(
     return Home(file, settings.security.directory or security), settings
 
 
-def run(home: Home, settings: RelaySettings) -> None:
+def run(home: Home, settings: RelaySettings, keylog_file: pathlib.Path | None = None) -> None:
     """Run the relay until it is told to stop. Raises PersonalError when it can't start."""
     no_core_dumps()
     logs.set_up(settings.logging.level, settings.logging.format)
     lock = DirectoryLock(home)
     lock.take()
     try:
-        run_loop(_run(home, settings))
+        with contextlib.ExitStack() as stack:
+            keylog = None if keylog_file is None else open_keylog(keylog_file, stack)
+            run_loop(_run(home, settings, keylog))
     finally:
         lock.release()
 
 
-async def _run(home: Home, settings: RelaySettings) -> None:
+async def _run(home: Home, settings: RelaySettings, keylog: KeyLog | None) -> None:
     log = logs.Log()
-    program = RelayProgram(home, settings, log)
+    program = RelayProgram(home, settings, log, keylog=keylog)
     await serve(program, home.control, RelayRequests(program).handlers, log)
 
 

@@ -36,7 +36,7 @@ def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathl
     lock.take()
     try:
         with contextlib.ExitStack() as stack:
-            keylog = None if keylog_file is None else _open_keylog(keylog_file, stack)
+            keylog = None if keylog_file is None else open_keylog(keylog_file, stack)
             run_loop(_serve(home, settings, bootstrap, keylog))
     finally:
         lock.release()
@@ -110,7 +110,7 @@ def _place(error: object) -> str:
     return f"{pathlib.Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}" if trace is not None else ""
 
 
-def _open_keylog(path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[[str], None]:
+def open_keylog(path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[[str], None]:
     """Make a key log that only we can read, and say loudly what it is. Raises PersonalError."""
     if path.exists() and path.stat().st_size:
         cause = f"there is something in {path} already"

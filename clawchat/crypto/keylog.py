@@ -13,6 +13,7 @@ Everything but the words and the epoch (decimal) is hexadecimal. A line may stan
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Final, NamedTuple
 
 from clawchat.values.errors import UsageError
@@ -60,13 +61,13 @@ class KeyRing:
         """By the client's cid."""
         self.noise: dict[bytes, NoiseKeys] = {}
         """By ephemeral public key."""
-        self.data: dict[tuple[bytes, int], DataKeys] = {}
-        """By the receiver's cid and the epoch."""
+        self.data: dict[tuple[bytes, int], tuple[DataKeys, ...]] = {}
+        """By the receiver's cid and the epoch: a HELLO that was repeated has several sessions begun under one cid."""
 
     @property
     def header_keys(self) -> frozenset[bytes]:
         """All keys a header block may be masked under."""
-        rings = (self.hello.values(), self.welcome.values(), self.data.values())
+        rings = (self.hello.values(), self.welcome.values(), chain.from_iterable(self.data.values()))
         return frozenset(keys.header_key for ring in rings for keys in ring)
 
 
@@ -119,7 +120,9 @@ def _add(ring: KeyRing, words: list[str]) -> None:
             ring.noise[_hex(ephemeral)] = NoiseKeys(_hex(key), _hex(transcript))
         case ["DATA", cid, header_key, epoch, key]:
             data = DataKeys(_hex(cid, _ID_BYTES), _hex(header_key), int(epoch), _hex(key))
-            ring.data[data.cid, data.epoch] = data
+            known = ring.data.get((data.cid, data.epoch), ())
+            if data not in known:
+                ring.data[data.cid, data.epoch] = (*known, data)
         case _:
             raise ValueError(words[0])
 

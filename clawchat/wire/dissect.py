@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from enum import Enum
+from itertools import chain
 from typing import Final, NamedTuple
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clawchat.crypto.header import HeaderCipher
-from clawchat.crypto.keylog import EnvelopeKeys, KeyRing
+from clawchat.crypto.keylog import KeyRing
 from clawchat.crypto.noise import KEY_BYTES, NONCE_BYTES
 from clawchat.values.errors import BadDatagram, ProtocolViolation
 from clawchat.values.limits import BLOCK, HEADER_EPOCH_WELCOME, MIN_PACKET, TAG
@@ -64,32 +66,80 @@ class Dissection(NamedTuple):
         return int.from_bytes(self.header[_PACKET_NUMBER], "big")
 
 
+class Lead(NamedTuple):
+    """A logged key that the header of a datagram points to; whether it opens the rest is still to be seen."""
+
+    kind: Kind
+    header: bytes
+    """The header block, unmasked."""
+    key: bytes
+
+
 class Dissector:
     """Open any datagram of a run whose keys were logged."""
 
     def __init__(self, ring: KeyRing) -> None:
         self._ring = ring
         self._headers = {key: HeaderCipher(key) for key in ring.header_keys}
-        self._data = {name: AESGCM(keys.key) for name, keys in ring.data.items()}
+        self._aeads: dict[bytes, AESGCM] = {}
+        self._names: dict[bytes, set[bytes]] = {key: set() for key in self._headers}
+        envelopes = chain(ring.hello.values(), ring.welcome.values())
+        for header_key, name in chain(
+            ((keys.header_key, keys.name) for keys in envelopes),
+            ((keys.header_key, keys.cid) for keys in chain.from_iterable(ring.data.values())),
+        ):
+            self._names[header_key].add(name)
 
     def dissect(self, datagram: bytes) -> Dissection:
         """Open a datagram. Raises BadDatagram if no key opens it or anything in it has no meaning."""
-        if len(datagram) < MIN_PACKET:
-            raise BadDatagram("length")
-        for key, header in self._headers.items():
-            plain = header.unmask(datagram[:BLOCK])
-            name, epoch = plain[:CID_BYTES], int.from_bytes(plain[_EPOCH], "big")
-            hello, welcome, data = self._ring.hello.get(name), self._ring.welcome.get(name), (name, epoch)
-            if hello and hello.header_key == key:
-                return self._handshake(Kind.HELLO, plain, datagram, hello)
-            if welcome and welcome.header_key == key and epoch == HEADER_EPOCH_WELCOME:
-                return self._handshake(Kind.WELCOME, plain, datagram, welcome)
-            if data in self._data and self._ring.data[data].header_key == key:
-                return _packet(plain, datagram, self._data[data])
-        raise BadDatagram("header")
+        reason = BadDatagram("length" if len(datagram) < MIN_PACKET else "header")
+        for lead in self.leads([datagram])[0]:
+            try:
+                return self.follow(lead, datagram)
+            except BadDatagram as refused:
+                reason = refused
+        raise reason
 
-    def _handshake(self, kind: Kind, plain: bytes, datagram: bytes, keys: EnvelopeKeys) -> Dissection:
-        message = unseal(datagram, keys.key)
+    def leads(self, datagrams: Sequence[bytes]) -> list[list[Lead]]:
+        """Return for each datagram all logged keys that its header points to.
+
+        All headers are unmasked at once under each key, so that many datagrams under many keys are quickly sorted.
+        """
+        found: list[list[Lead]] = [[] for _ in datagrams]
+        long_enough = [index for index, datagram in enumerate(datagrams) if len(datagram) >= MIN_PACKET]
+        blocks = b"".join(bytes(datagrams[index][:BLOCK]) for index in long_enough)
+        for header_key, cipher in self._headers.items():
+            plain = cipher.unmask(blocks)
+            for name in self._names[header_key]:
+                at = plain.find(name)
+                while at >= 0:
+                    if at % BLOCK == 0:
+                        found[long_enough[at // BLOCK]] += self._leads(header_key, plain[at : at + BLOCK])
+                    at = plain.find(name, at + 1)
+        return found
+
+    def _leads(self, header_key: bytes, plain: bytes) -> Iterator[Lead]:
+        name, epoch = plain[:CID_BYTES], int.from_bytes(plain[_EPOCH], "big")
+        hello, welcome = self._ring.hello.get(name), self._ring.welcome.get(name)
+        if hello and hello.header_key == header_key:
+            yield Lead(Kind.HELLO, plain, hello.key)
+        if welcome and welcome.header_key == header_key and epoch == HEADER_EPOCH_WELCOME:
+            yield Lead(Kind.WELCOME, plain, welcome.key)
+        for data in self._ring.data.get((name, epoch), ()):
+            if data.header_key == header_key:
+                yield Lead(Kind.DATA, plain, data.key)
+
+    def follow(self, lead: Lead, datagram: bytes) -> Dissection:
+        """Open a datagram under the key of a lead. Raises BadDatagram."""
+        if lead.kind is not Kind.DATA:
+            return self._handshake(lead.kind, lead.header, datagram, lead.key)
+        aead = self._aeads.get(lead.key)
+        if aead is None:
+            aead = self._aeads[lead.key] = AESGCM(lead.key)
+        return _packet(lead.header, datagram, aead)
+
+    def _handshake(self, kind: Kind, plain: bytes, datagram: bytes, key: bytes) -> Dissection:
+        message = unseal(datagram, key)
         noise = self._ring.noise.get(message[:KEY_BYTES])
         if noise is None:
             raise BadDatagram("noise")

@@ -39,8 +39,15 @@ def test_every_line_reads_back(name: bytes, header_key: bytes, key: bytes, epoch
     assert ring.hello == {name: EnvelopeKeys(name, header_key, key)}
     assert ring.welcome == {name: EnvelopeKeys(name, header_key, key)}
     assert ring.noise == {header_key: NoiseKeys(key, key)}
-    assert ring.data == {(name, epoch): DataKeys(name, header_key, epoch, key)}
+    assert ring.data == {(name, epoch): (DataKeys(name, header_key, epoch, key),)}
     assert ring.header_keys == {header_key}
+
+
+def test_several_sessions_may_begin_under_one_cid() -> None:
+    """A client that repeats its HELLO keeps its cid, and the server answers every one of them."""
+    cid, header_key, first, second = b"c" * 8, b"h" * 32, b"1" * 32, b"2" * 32
+    ring = parse("\n".join(data_line(cid, header_key, 0, key) for key in (first, second, first)))
+    assert [keys.key for keys in ring.data[cid, 0]] == [first, second]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from clawchat.crypto.bootstrap import KeyFile
+from clawchat.crypto.keylog import parse
 from clawchat.crypto.relay_text import read_relay
 from clawchat.net import files
 from clawchat.values.address import Address
@@ -93,6 +94,18 @@ def test_where_the_relay_sees_the_server_goes_into_the_security_file(home: Home,
     with RunningServer(home) as server:
         both = (Address("203.0.113.1", 5000), Address.parse(server.ask("status")["port"]))
         wait_until(lambda: server.credential().candidates == both)
+
+
+def test_a_key_log_holds_the_keys_of_what_members_say_to_the_relay(home: Home, tmp_path: Path) -> None:
+    log = tmp_path / "keys.log"
+    with RunningRelay(tmp_path / "relay", "--keylog", str(log)) as relay:
+        assert any("WARNING" in line for line in relay.other_lines)
+        name_relay(home, relay.file)
+        with RunningServer(home) as server:
+            wait_joined(server)
+    assert stat.S_IMODE(log.stat().st_mode) == 0o600
+    ring = parse(log.read_text("ascii"))
+    assert all((ring.hello, ring.welcome, ring.noise, ring.data))
 
 
 def test_a_server_comes_back_to_a_relay_that_was_restarted(home: Home, tmp_path: Path) -> None:

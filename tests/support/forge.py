@@ -28,7 +28,7 @@ class Forger:
         assert self._pair.keylog is not None
         ring = parse("\n".join(self._pair.keylog))
         cid = self._target.session.identity.cid
-        return next(keys for keys in ring.data.values() if keys.cid == cid)
+        return next(keys for known in ring.data.values() for keys in known if keys.cid == cid)
 
     def packet(self, *frames: Frame, body: bytes | None = None, number: int | None = None, epoch: int = 0) -> bytes:
         """Seal frames, or a body as it is."""
