@@ -127,8 +127,9 @@ class ControlServer:
         try:
             if _is_friend(writer.get_extra_info("socket")):
                 await self._serve(channel)
+            await channel.close()
         except asyncio.CancelledError:
-            pass
+            writer.transport.abort()  # a caller that does not read must not keep the program from ending
         finally:
             self._connections.discard(task)
             writer.close()

@@ -106,9 +106,11 @@ def test_a_client_joins_by_two_files_that_are_carried_by_hand(server: RunningSer
     hello, welcome = tmp_path / "hello.claw", tmp_path / "welcome.claw"
     client = start_client(tmp_path, "offer", server.home.security_file("default"), "-o", hello)
     eventually(hello.exists)
+    copy = tmp_path / "copy.claw"  # the client removes its own as soon as it has its answer
+    copy.write_bytes(hello.read_bytes())
     first = server.command("answer", str(hello), "-o", str(welcome))
     assert (first.returncode, first.stdout.strip()) == (0, str(welcome)), first.stderr
-    again = server.command("answer", str(hello), "-o", str(tmp_path / "again.claw"))
+    again = server.command("answer", str(copy), "-o", str(tmp_path / "again.claw"))
     assert again.returncode == 9
     assert "CC-REFUSED" in again.stderr
     missing = server.command("answer", str(tmp_path / "none.claw"))

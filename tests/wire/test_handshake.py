@@ -237,7 +237,7 @@ def test_an_envelope_that_is_not_filled_as_it_should_be_is_refused(body: bytes) 
         unseal_hello(sealed(body, SLOT.keys.hello), SLOT)
 
 
-V4_BYTES = bytes((4, 192, 0, 2, 7, 0xC3, 0x57))
+V4_BYTES = bytes((4, 203, 0, 113, 7, 0xC3, 0x57))
 CID, KEY = b"client_1", b"c" * 32
 
 
