@@ -23,6 +23,9 @@ from client.settings import Way
 LEARN_SECONDS: Final = 3.0
 """How long relays are kept that don't carry the session: a NAT shows how it chooses ports only to several of them."""
 
+KEPT_RELAYS: Final = 2
+"""How many relays are kept after that: one may die while it carries the session, or a direct path while none does."""
+
 
 class RelayedWays:
     """Join the relays of a credential, and try the server through each."""
@@ -55,26 +58,29 @@ class RelayedWays:
         self._relays = Relays(self._node, self._endpoint, self.named, port=port, on_joined=self._on_joined)
 
     def opened(self, connection: Connection) -> None:
-        """Tell the server where we are, if a relay carries the session; the other relays are left soon."""
+        """Tell the server where we are, if a relay carries the session; of the other relays most are left soon."""
         self._connection = connection
         self._offer()
         if self._relays is None:
             return
-        if connection.path.relayed:
-            loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(LEARN_SECONDS, self._relays.keep_only, connection.path.port)
-        else:
-            self._relays.keep_only(None)
+        wait = LEARN_SECONDS if connection.path.relayed else 0.0
+        self._leaving = asyncio.get_running_loop().call_later(wait, self._settle)
 
     def leave(self) -> None:
         """Leave all relays: there is nothing more to be carried."""
+        if self._leaving is not None:
+            self._leaving.cancel()
         if self._relays is not None:
-            self._relays.keep_only(None)
+            self._relays.keep(0)
+
+    def _settle(self) -> None:
+        connection = self._connection
+        if self._relays is not None and connection is not None:
+            self._relays.keep(KEPT_RELAYS, using=lambda: connection.path.port)
 
     async def close(self) -> None:
         """Leave all relays, and wait until that is done."""
-        if self._leaving is not None:
-            self._leaving.cancel()
+        self.leave()
         if self._relays is not None:
             await self._relays.leave()
 
@@ -90,11 +96,12 @@ class RelayedWays:
         if self._way is not Way.RELAY and member.observed is not None:
             found = dict.fromkeys((*self._own, *self._endpoint.candidates, member.observed))
             self._endpoint.candidates = tuple(found)[:MAX_OBSERVED_CANDIDATES]
-        if self._connection is None:
-            path = Path(member.link, box_address(self._mailbox))
-            self._endpoint.try_path(self._attempt, path, now=time.monotonic())
-        else:
-            self._offer()
+        self._try(self._attempt if self._connection is None else self._connection.id, member)
+        self._offer()
+
+    def _try(self, session: int, member: Membership) -> None:
+        """Let a handshake go by a relay, too; a session that is open keeps it in reserve."""
+        self._endpoint.try_path(session, Path(member.link, box_address(self._mailbox)), now=time.monotonic())
 
     def _offer(self) -> None:
         """Say over the relay where we may be reached; punching begins with it on both ends."""

@@ -116,12 +116,13 @@ class ServerRelays:
 
     def disarm(self, slot_id: bytes) -> None:
         """Let it be joined no more."""
-        self._boxes.pop(slot_id, None)
         self._endpoint.disarm(slot_id)
 
     def _live_boxes(self) -> list[bytes]:
-        armed = set(self._endpoint.armed)
-        self._boxes = {slot_id: box for slot_id, box in self._boxes.items() if slot_id in armed}
+        """List the boxes by which somebody may come, or by which a client that is here may go on after a relay died."""
+        used = {session.identity.slot_id for session in self._endpoint.sessions.values()}
+        live = used.union(self._endpoint.armed)
+        self._boxes = {slot_id: box for slot_id, box in self._boxes.items() if slot_id in live}
         return list(self._boxes.values())
 
     def _register(self, member: Membership, boxes: Sequence[bytes]) -> None:

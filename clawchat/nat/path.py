@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.values.address import Path
-from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES
+from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, RELAY_PATIENCE
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
@@ -30,7 +30,8 @@ class PathMachine:
     the bytes it sent go there, and only its answer moves the session.
 
     With ``patience`` seconds nothing is challenged before the path in use was silent for so long. One of the
-    two ends must have patience: where two paths work, each would follow the other to the one it just left.
+    two ends must have patience: where two paths work, each would follow the other to the one it just left. From one
+    relay to another it needs little, since nobody leaves a relay that works.
     """
 
     __slots__ = (
@@ -73,9 +74,10 @@ class PathMachine:
         self._token = self._random(CHALLENGE_BYTES)
         self._budget = size * ANTI_AMPLIFICATION
         self._tries = CHALLENGE_TRIES
-        if self._patience:
+        patience = min(self._patience, RELAY_PATIENCE) if path.relayed and self.current.relayed else self._patience
+        if patience:
             self._due = False
-            self.deadline = now + self._patience
+            self.deadline = now + patience
         else:
             self._due = self.waiting = True
 

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     GUESS_MISSED = "guess-missed"
     GUESS_LATER = "guess-later"
     SUSPECT = "suspect"
+    RELAY_CHANGED = "relay-changed"
     RELAY_ONLY = "relay-only"
     UDP_BLOCKED = "udp-blocked"
     SERVER_SILENT = "server-silent"
@@ -71,6 +72,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
             "Ports were guessed a short while ago; gateways are spared until the next time.", _PATIENCE
         ),
         Reason.SUSPECT: Meaning("The direct path fell silent.", _PATIENCE),
+        Reason.RELAY_CHANGED: Meaning("The relay that carried the session fell silent, and another one took over.", ""),
         Reason.RELAY_ONLY: Meaning(
             "This end is set to use relays only.", "Allow direct paths in its configuration, if that is not on purpose."
         ),

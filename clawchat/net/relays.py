@@ -68,29 +68,48 @@ class Relays:
         self._on_joined = on_joined
         self._on_left = on_left
         self._on_silent = on_silent
-        self._settled = False
-        self._tasks = {relay.slot_id: asyncio.create_task(self._keep(relay)) for relay in relays}
+        self._relays = relays
+        self._most: int | None = None
+        self._using: Callable[[], int | None] = lambda: None
+        self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._join_missing()
 
     async def leave(self) -> None:
         """Leave all relays, and join none again."""
-        self.keep_only(None)
+        self.keep(0)
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
-    def keep_only(self, link: int | None) -> None:
-        """Leave all relays but the one of this link, and join none again."""
-        self._settled = True
-        kept = {member.relay.slot_id for member in self.members.values() if member.link == link}
+    def keep(self, most: int, *, using: Callable[[], int | None] = lambda: None) -> None:
+        """Stay a member of so many relays, and join another when one of them is lost.
+
+        ``using`` tells the link of the relay that is needed most.
+        """
+        self._most, self._using = most, using
+        self._leave_spare()
+
+    def _leave_spare(self) -> None:
+        if self._most is None or len(self.members) < self._most:
+            return
+        used = self._using()
+        ranked = sorted(self.members.values(), key=lambda member: member.link != used)
+        kept = {member.relay.slot_id for member in ranked[: self._most]}
         for slot_id, task in self._tasks.items():
             if slot_id not in kept:
                 task.cancel()
+
+    def _join_missing(self) -> None:
+        for relay in self._relays if self._most != 0 else ():
+            task = self._tasks.get(relay.slot_id)
+            if task is None or task.done():
+                self._tasks[relay.slot_id] = asyncio.create_task(self._keep(relay))
 
     async def _keep(self, relay: Credential) -> None:
         pause = FIRST_PAUSE
         while True:
             was_member = await self._join(relay)
             pause = FIRST_PAUSE if was_member else min(2 * pause, LONGEST_PAUSE)
-            if self._settled:
-                return
+            if was_member:
+                self._join_missing()
             # many servers may have lost this relay at the same moment
             await asyncio.sleep(pause * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311 - no secret
 
@@ -105,6 +124,7 @@ class Relays:
                     link = self._endpoint.link(event.session)
                     found = self.members[event.session] = Membership(relay, event.session, link, session.observed)
                     self._on_joined(found)
+                    self._leave_spare()
                     self._node.wake()
                 case SessionEnded():
                     ended.set()

@@ -250,7 +250,7 @@ class Endpoint(Carried, Surveying):
         self._attempts.forget(attempt)
         self._add(welcomed.agreement, welcomed.secrets, attempt.id, path, rtt=welcomed.rtt, now=now)
         session = self._sessions[attempt.id]
-        self._note_welcome(session, attempt.relayed_path(), path, sent_at=now - welcomed.rtt, now=now)
+        self._note_welcome(session, attempt.relayed_paths(), path, sent_at=now - welcomed.rtt, now=now)
 
     def transmits(self, *, now: float) -> list[Transmit]:
         """Return what may be sent now, a bounded share of it; views are valid until the next call.
@@ -312,7 +312,9 @@ class Endpoint(Carried, Surveying):
         self._demux.sessions.pop(session.identity.cid, None)
         self._half_open.discard(session.id)
         self._awake.pop(session, None)
-        self._links.close(session.id)
+        link = self._links.close(session.id)
+        if link is not None:
+            self._relay_left(link)
 
     def _new_cid(self) -> bytes:
         while True:

@@ -128,7 +128,7 @@ class Inbound:
         if newest:
             machines.paths.on_newest(path, size, now=now)
             if path.port < 0 and machines.punching is not None:
-                machines.punching.on_relayed(now=now)
+                machines.punching.on_relayed(path, now=now)
 
     def _take_body(self, body: bytes, number: int, path: Path, *, now: float) -> None:
         owner = self._owner
@@ -182,9 +182,9 @@ class Inbound:
         if self._machines.punching is not None:
             self._machines.punching.on_candidates(frame, now=now)
 
-    def _on_punch(self, frame: Punch, _path: Path, now: float) -> None:
+    def _on_punch(self, frame: Punch, path: Path, now: float) -> None:
         if self._machines.punching is not None:
-            self._machines.punching.on_punch(frame, now=now)
+            self._machines.punching.on_punch(frame, path, now=now)
 
     def _on_register(self, frame: Register, _path: Path, _now: float) -> None:
         self._emit(BoxRegistered(self._owner.id, frame.box))

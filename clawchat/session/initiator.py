@@ -127,9 +127,9 @@ class Attempt:
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)
         self._retry += 1
 
-    def relayed_path(self) -> Path | None:
-        """Return the path through a relay, if one was tried."""
-        return next((path for path in self._paths if path.relayed), None)
+    def relayed_paths(self) -> list[Path]:
+        """Return the paths through relays that were tried."""
+        return [path for path in self._paths if path.relayed]
 
     @property
     def addresses(self) -> tuple[Address, ...]:

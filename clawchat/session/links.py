@@ -58,11 +58,12 @@ class Links:
         """Tell whether a session is with a relay that carries others."""
         return session_id in self._ports
 
-    def close(self, session_id: int) -> None:
-        """Forget a link whose session is over."""
+    def close(self, session_id: int) -> int | None:
+        """Forget a link whose session is over; return its virtual port, None if it was no link."""
         handle = self._ports.pop(session_id, None)
         if handle is not None:
             del self._sessions[handle]
+        return handle
 
     def take_in(self, event: ForwardReceived) -> bool:
         """Keep a forwarded datagram until ``arrivals`` is asked; tell whether it came by a link."""

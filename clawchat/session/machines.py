@@ -41,8 +41,8 @@ class Machines:
     """Hold the machines, and hand from one to another what no single one owns: the fate of sent packets."""
 
     __slots__ = (
+        "_before",
         "_relay_rtt",
-        "_relayed",
         "_session",
         "_world",
         "acks",
@@ -86,7 +86,7 @@ class Machines:
         self.recovery = Recovery(estimator, world.congestion())
         pacer = Pacer(self.recovery.congestion, estimator)
         self.punching: Punching | None = None
-        self._relayed = path.relayed
+        self._before = path
         self._relay_rtt = estimator.smoothed if path.relayed else INITIAL_RTT
         self.survey: Prober | None = None  # of a session with a relay: asks what it sees of our ports
         self.out = Outbound(send, streams, self.acks, self.paths, self.mtu, self.recovery, pacer, world.sealer, now=now)
@@ -95,11 +95,11 @@ class Machines:
             self.rely_on(path, now=now)
 
     def rely_on(self, fallback: Path, *, now: float) -> None:
-        """Look for direct paths from now on, and return to this relayed one when they fail."""
+        """Look for direct paths from now on, and return to this relayed one, or another, when they fail."""
         if self.punching is None:
             self.punching = Punching(self.role, self.paths, self.out, self._world, fallback, now=now)
-            if self.role is Role.INITIATOR:
-                self.punching.show_relay()
+        else:
+            self.punching.rely_on(fallback, now=now)
 
     def may_open(self, path: Path, *, probing: bool) -> bool:
         """Tell whether a session that was only begun may open, now that authentic packets arrived by a path."""
@@ -135,16 +135,20 @@ class Machines:
 
     def on_moved(self, why: Reason, *, now: float) -> None:
         """Begin anew to measure the path just taken into use; what was under way is sent again."""
+        before, self._before = self._before, self.paths.current
         if self.paths.current.relayed:
             self.rely_on(self.paths.current, now=now)
+            if before.port == self.paths.current.port:
+                return  # another box of the same relay: nothing on the way there is different
+            if before.relayed:
+                why = Reason.RELAY_CHANGED
         if self.punching is not None:
             why = self.punching.on_moved(why, now=now)
         for run in self.recovery.forget_all():
             self._on_lost(run)
-        if self._relayed and self.recovery.rtt.sampled_at is not None:
+        if before.relayed and self.recovery.rtt.sampled_at is not None:
             self._relay_rtt = self.recovery.rtt.smoothed
-        self._relayed = self.paths.current.relayed
-        estimator = RttEstimator(self._relay_rtt) if self._relayed else RttEstimator()
+        estimator = RttEstimator(self._relay_rtt) if self.paths.current.relayed else RttEstimator()
         congestion = self._world.congestion()
         self.recovery.restart(estimator, congestion)
         self.out.pacer = Pacer(congestion, estimator)
@@ -174,9 +178,16 @@ class Machines:
         return self.out.transmit(out, now=now)
 
     def fall_back(self, *, now: float) -> None:
-        """Return to the relay at once, if there is one."""
-        if self.punching is not None and self.punching.fall_back(now=now):
-            self.on_moved(Reason.SUSPECT, now=now)
+        """Leave the path in use for a relay at once, if there is another one."""
+        why = self.punching.fall_back(now=now) if self.punching is not None else None
+        if why is not None:
+            self.on_moved(why, now=now)
+
+    def on_network_changed(self, *, now: float) -> None:
+        """Go by a relay at once, if there is one, and look for a direct path anew: our addresses changed."""
+        why = self.punching.on_network_changed(now=now) if self.punching is not None else None
+        if why is not None:
+            self.on_moved(why, now=now)
 
     @property
     def reason(self) -> Reason:

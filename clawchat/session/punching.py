@@ -8,9 +8,9 @@ from clawchat.nat.punch import Lane, Puncher
 from clawchat.nat.punch_memory import Pair
 from clawchat.nat.punch_plan import Move
 from clawchat.nat.reasons import Reason
-from clawchat.nat.suspicion import Suspicion
 from clawchat.session.guessing import Guessing
 from clawchat.session.outbound import Outbound, Transmit
+from clawchat.session.reserve import Reserve
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
@@ -28,7 +28,6 @@ class Punching:
     """
 
     __slots__ = (
-        "_fallback",
         "_guessing",
         "_heard",
         "_kept",
@@ -41,11 +40,12 @@ class Punching:
         "_peer_generation",
         "_prober",
         "_puncher",
+        "_reserve",
         "_role",
         "_settled_at",
         "_shown",
         "_since",
-        "_suspicion",
+        "_stranded",
         "_told",
         "_world",
         "lost",
@@ -59,10 +59,10 @@ class Punching:
         self._paths = paths
         self._out = out
         self._world = world
-        self._fallback = fallback
         self._prober = Prober(world.random)
+        self._reserve = Reserve(self._prober, shows=role is Role.INITIATOR)
+        self._reserve.add(fallback, now=now)
         self._puncher = Puncher(world.scout.prime_ttl)
-        self._suspicion = Suspicion()
         self._guessing = Guessing(world)
         self._peer = Candidates(0, ())
         self._peer_generation = 0
@@ -75,13 +75,14 @@ class Punching:
         self._offer_at = NEVER
         self._settled_at = now
         self._kept: int | None = None  # the port of a direct path that we asked for
+        self._stranded = False  # whether we have left the relay in use
         self.lost = False  # whether the path in use is to be left
         self.reason = Reason.LOOKING if paths.current.relayed else Reason.AT_ONCE
 
     @property
     def deadline(self) -> float:
         """Return when ``transmit`` has something to do."""
-        return min(self._puncher.deadline, self._suspicion.deadline, self._guessing.deadline, self._offer_at)
+        return min(self._puncher.deadline, self._reserve.deadline, self._guessing.deadline, self._offer_at)
 
     @property
     def busy(self) -> bool:
@@ -115,22 +116,30 @@ class Punching:
         if self._puncher.primed is not None:
             self._say(self._puncher.primed)
 
-    def on_punch(self, frame: Punch, *, now: float) -> None:
+    def on_punch(self, frame: Punch, path: Path, *, now: float) -> None:
         """Note that the peer's NAT is open for us; a peer that says so has lost the direct path."""
         self._heard = frame
-        self.on_relayed(now=now)
+        self.on_relayed(path, now=now)
         if frame.generation >= self._since:
             self._puncher.on_punch(frame.round, now=now)
 
-    def on_relayed(self, *, now: float) -> None:
-        """Note that the peer sends over the relay: it has lost the direct path, unless we have only just found it."""
+    def on_relayed(self, path: Path, *, now: float) -> None:
+        """Note that the peer sends over a relay: it has lost the direct path, unless we have only just found it."""
         if not self._paths.current.relayed and now - self._settled_at > SETTLED:
+            self._reserve.prefer(path)
             self.lost = True
 
-    def show_relay(self) -> None:
-        """Let the peer know the relayed path that we hold in reserve."""
-        if not self._paths.current.relayed:
-            self._prober.probe(self._fallback)
+    # --- relays ------------------------------------------------------------------------------------
+
+    def rely_on(self, path: Path, *, now: float) -> None:
+        """Hold one more relayed path in reserve; take it into use at once if the relay in use is gone."""
+        self._reserve.add(path, now=now)
+        self.lost = self.lost or self._stranded
+
+    def on_relay_left(self, port: int) -> None:
+        """Forget the paths through a relay that we are no longer a member of."""
+        if self._reserve.drop(port) and self._paths.current.port == port:
+            self._stranded = self.lost = True
 
     # --- beginning ---------------------------------------------------------------------------------
 
@@ -187,8 +196,8 @@ class Punching:
             self._send_offer(now=now)
         if self._paths.current.relayed:
             self._punch(now=now)
-        else:
-            self._watch(now=now)
+        if self._reserve.watch(self._paths.current, self._out.recovery, now=now):
+            self.lost = True
         for item in self._prober.take(now=now):
             self._out.send_alone(out, item, now=now)
 
@@ -211,17 +220,6 @@ class Punching:
 
     def _say(self, number: int) -> None:
         self._out.control(encode(Punch(number, self._peer_generation)))
-
-    def _watch(self, *, now: float) -> None:
-        """Look whether the direct path still answers."""
-        recovery = self._out.recovery
-        if recovery.in_flight:
-            self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
-        match self._suspicion.check(recovery.rtt.smoothed, now=now):
-            case True:
-                self.lost = True
-            case False:
-                self._prober.probe(self._paths.current)
 
     def _send_offer(self, *, now: float) -> None:
         self._offer_at = NEVER
@@ -249,7 +247,7 @@ class Punching:
 
     def on_answer(self) -> None:
         """Note that the path in use works: the peer acknowledged something."""
-        self._suspicion.on_answer()
+        self._reserve.on_answer()
 
     def on_struck(self, path: Path, *, now: float) -> None:
         """Hear from the network that a probe went to the peer's gateway and no further."""
@@ -263,7 +261,9 @@ class Punching:
         if answered is None:
             return False
         if answered.path == self._paths.current:
-            self._suspicion.on_answer()
+            self._reserve.on_answer()
+        if answered.path.relayed:
+            self._reserve.prefer(answered.path)
         if answered.path.relayed or not self._paths.current.relayed or self._role is not Role.INITIATOR:
             return False
         self._paths.adopt(answered.path)
@@ -271,11 +271,12 @@ class Punching:
 
     def on_moved(self, why: Reason, *, now: float) -> Reason:
         """Settle on the path just taken into use, or look for a better one; return why it is used."""
-        self._suspicion.on_answer()
+        self._reserve.on_answer()
         self._settled_at = now
         path = self._paths.current
+        self._stranded = False
         if path.relayed:
-            self._fallback = path
+            self._reserve.prefer(path)
             if not self._puncher.active:
                 self.begin(self._peer.addresses, now=now)
             return why
@@ -296,16 +297,30 @@ class Punching:
         self.reason = why
         return why
 
-    def fall_back(self, *, now: float) -> bool:
-        """Return to the relay from a direct path that fell silent, and punch anew; tell whether the session moved."""
-        if self._paths.current.relayed:
-            return False
+    def fall_back(self, *, now: float) -> Reason | None:
+        """Leave a path that fell silent for a relayed one; return why the session moved, None if it has no other."""
         self.lost = False
-        self._paths.adopt(self._fallback)
-        self._world.survey(life=SETTLED, now=now)  # perhaps it is our own address that changed
-        self.begin(self._peer.addresses, now=now)
+        before, after = self._paths.current, self._reserve.instead_of(self._paths.current)
+        if after is None:
+            return None
+        self._paths.adopt(after)
+        self._reserve.leave(before)
+        if before.relayed:
+            return Reason.RELAY_CHANGED
+        self._look_around(now=now)  # perhaps it is our own address that changed
         self.reason = Reason.SUSPECT
-        return True
+        return Reason.SUSPECT
+
+    def on_network_changed(self, *, now: float) -> Reason | None:
+        """Leave a direct path, or look anew for one; return why the session moved, None if it did not."""
+        if not self._paths.current.relayed:
+            return self.fall_back(now=now)
+        self._look_around(now=now)
+        return None
+
+    def _look_around(self, *, now: float) -> None:
+        self._world.survey(life=SETTLED, now=now)
+        self.begin(self._peer.addresses, now=now)
 
     def close(self, *, now: float) -> None:
         """Give back every port: the session is over."""

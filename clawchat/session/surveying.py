@@ -93,6 +93,14 @@ class Surveying:
                 self.survey(now=now)
         return handle
 
+    def _relay_left(self: _Endpoint, link: int) -> None:
+        """Let every session that this relay carries, or holds in reserve, go by another one."""
+        for session in self.sessions.values():
+            punching = session.machines.punching
+            if punching is not None:
+                punching.on_relay_left(link)
+                self.wake(session)
+
     def survey(self: _Endpoint, *, now: float, life: float = SURVEY_LIFE) -> None:
         """Ask relays what they see of us, through fresh ports, unless they were asked in the last ``life`` seconds."""
         if not self.config.punch or not self._scout.stale(life, now=now):
@@ -122,15 +130,13 @@ class Surveying:
                 self.wake(session)
 
     def _note_welcome(
-        self: _Endpoint, session: Session, relayed: Path | None, path: Path, *, sent_at: float, now: float
+        self: _Endpoint, session: Session, relayed: list[Path], path: Path, *, sent_at: float, now: float
     ) -> None:
-        """Learn from a handshake of ours: what its server saw, and by which relay it may be reached as well."""
-        if path.relayed:
-            return
-        if session.observed is not None:
+        """Learn from a handshake of ours: what its server saw, and by which relays it may be reached as well."""
+        if session.observed is not None and not path.relayed:
             self.observed(path, session.observed, at=sent_at, now=now)
-        if relayed is not None:
-            session.machines.rely_on(relayed, now=now)
+        for each in relayed:
+            session.machines.rely_on(each, now=now)
 
     # --- what the network says ---------------------------------------------------------------------
 
@@ -150,7 +156,7 @@ class Surveying:
         self._scout.moved()
         for session in self.sessions.values():
             session.nudge()
-            session.machines.fall_back(now=now)
+            session.machines.on_network_changed(now=now)
             self.wake(session)
         self._attempts.hurry(now=now)
 

@@ -160,6 +160,9 @@ SUSPECT_PROBES: Final = 2
 SUSPECT_WAIT: Final = 0.25
 """How long an answer to such a probe is waited for, or a round trip and a half if that takes longer."""
 
+RESERVE_SHOWN: Final = 30.0
+"""How often an initiator shows its peer the relayed paths it holds in reserve: either end may have joined anew."""
+
 SETTLED: Final = 1.0
 """What a peer said over the relay is old news for this long after the session left the relay."""
 
@@ -233,6 +236,9 @@ ANTI_AMPLIFICATION: Final = 3
 
 PATH_PATIENCE: Final = 0.6
 """An initiator leaves its path only after this much silence on it, so that two ends never chase each other."""
+
+RELAY_PATIENCE: Final = 0.1
+"""The same where a relay carries the session and another one is offered."""
 
 CHALLENGE_TRIES: Final = 3
 """How often a path challenge is repeated before the path is forgotten."""

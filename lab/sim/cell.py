@@ -1,6 +1,6 @@
-"""One cell of the matrix without a kernel: a client, a server and a relay, real endpoints on a simulated internet.
+"""One cell of the matrix without a kernel: a client, a server and relays, real endpoints on a simulated internet.
 
-The relay has two addresses, so that either end learns how its NAT chooses ports. A cell is a function of its seed.
+Each relay has two addresses, so that either end learns how its NAT chooses ports. A cell is a function of its seed.
 """
 
 from __future__ import annotations
@@ -46,15 +46,14 @@ class Peer:
         self.net = net
         self.party = Party(net, node, net.plan.peers[node].address, self._take, seed=seed, config=config)
         self.own = self.party.open()
-        self.relay_id = 0
+        self.links: dict[int, int] = {}  # by session with a relay; 0 until it is open
         self.id = 0
-        self.linked = 0
         self.opened_at: float | None = None
         self.direct_at: float | None = None
         self.moves: list[tuple[float, PathChanged]] = []
         self.ended: list[SessionEnded] = []
         self.received = bytearray()
-        self.on_relay: Callable[[int], None] = lambda _link: None
+        self.on_relay: Callable[[int, int], None] = lambda _session, _link: None
         self.late = 0.0
 
     @property
@@ -68,11 +67,15 @@ class Peer:
         found = self.party.endpoint.sessions.get(self.id)
         return found is not None and self.opened_at is not None and not found.path.relayed
 
+    def join(self, relay: Relay) -> None:
+        """Become a member of a relay."""
+        self.links[self.party.endpoint.connect(relay.credential(), port=0, now=self.net.now)] = 0
+
     def _take(self, event: Event) -> None:
         match event:
-            case SessionOpened(session) if session == self.relay_id:
-                self.linked = self.party.endpoint.link(session, now=self.net.now)
-                self.on_relay(self.linked)
+            case SessionOpened(session) if session in self.links:
+                self.links[session] = self.party.endpoint.link(session, now=self.net.now)
+                self.on_relay(session, self.links[session])
             case SessionOpened(session, path=path):
                 self.id = session
                 self.opened_at = self.net.now
@@ -92,15 +95,14 @@ class Peer:
 
 
 class Relay:
-    """A relay with two addresses; ``alive`` False makes it deaf and dumb."""
+    """A relay, with every address that its host has."""
 
-    def __init__(self, net: Internet, random: Random, *, seed: int) -> None:
-        self.alive = True
+    def __init__(self, net: Internet, host: str, random: Random, *, seed: int) -> None:
         self._net = net
         self._hub = RelayHub(random.randbytes)
-        node = net.plan.hosts["relay"]
+        node = net.plan.hosts[host]
         self.party = Party(
-            net, "relay", node.addresses[0], self._take, seed=seed, config=EndpointConfig(handshake_rate=FOREVER)
+            net, host, node.addresses[0], self._take, seed=seed, config=EndpointConfig(handshake_rate=FOREVER)
         )
         self.addresses = tuple(self.party.open(handle, host) for handle, host in enumerate(node.addresses))
         self.party.endpoint.candidates = self.addresses
@@ -125,6 +127,11 @@ class Relay:
         for address in self.addresses:
             self._net.close(address)
 
+    def leave(self) -> None:
+        """End as a relay does that is told to stop: it says so to its members."""
+        self.party.endpoint.close_all(now=self._net.now, code=0, reason="the relay is stopping")
+        self.party.flush()
+
     def _take(self, event: Event) -> None:
         match event:
             case SessionOpened(session):
@@ -145,7 +152,7 @@ class Cell:
     """A client behind the first NAT and a server behind the second; ``depth`` False leaves priming blind.
 
     ``delay`` and ``loss`` are those of each gateway's cable, ``skew`` is for how many seconds the server
-    gets no turn when the session opens.
+    gets no turn when the session opens. There are so many ``relays``.
     """
 
     def __init__(  # noqa: PLR0913 - what a cell may vary
@@ -159,13 +166,15 @@ class Cell:
         depth: bool = True,
         skew: float = 0.0,
         config: EndpointConfig | None = None,
+        relays: int = 1,
     ) -> None:
         random = Random(f"{client}:{server}:{seed}")
-        topology = row([client, server], hosts=[Host("relay", 2, Link(delay=delay))])
+        hosts = [Host(f"relay-{number}", 2, Link(delay=delay)) for number in range(1, relays + 1)]
+        topology = row([client, server], hosts=hosts)
         link = Link(delay=delay, loss=loss) if delay or loss else CLEAN
         gateways = tuple(one if one.behind else replace(one, link=link) for one in topology.gateways)
         self.net = Internet(plan(Topology("cell", gateways, topology.peers, topology.hosts)), seed=seed)
-        self.relay = Relay(self.net, random, seed=seed)
+        self.relays = [Relay(self.net, host.name, random, seed=seed) for host in hosts]
         self.client = Peer(self.net, "g1-a", seed=seed, config=config)
         self.server = Peer(self.net, "g2-a", seed=seed + 1, config=config)
         self.server.late = skew
@@ -181,10 +190,10 @@ class Cell:
         )
         if depth:
             for end in (self.client, self.server):
-                end.party.measure(self.relay.addresses[0], 0)
+                end.party.measure(self.relays[0].addresses[0], 0)
 
     def start(self) -> None:
-        """Let the server join the relay, then the client the server."""
+        """Let the server join the relays, then the client the server."""
         for end in (self.client, self.server):
             if end.party.depth is not None:
                 self.net.run(self.net.now + 0.2)
@@ -193,24 +202,26 @@ class Cell:
         box = bytes(credential.keys().mailbox)
         server.party.endpoint.arm(self._slot, deadline=FOREVER)
 
-        def joined(_link: int) -> None:
-            relay = server.party.endpoint.sessions[server.relay_id]
+        def joined(session: int, _link: int) -> None:
+            relay = server.party.endpoint.sessions[session]
             relay.register(box)
             if relay.observed is not None:
                 server.party.endpoint.candidates = (server.own, relay.observed)
 
         server.on_relay = joined
-        server.relay_id = server.party.endpoint.connect(self.relay.credential(), port=0, now=self.net.now)
+        for relay in self.relays:
+            server.join(relay)
         server.party.flush()
         self.net.run(SETTLE)
         client = self.client
 
-        def found(link: int) -> None:
+        def found(_session: int, link: int) -> None:
             path = Path(link, box_address(box))
             client.party.endpoint.try_path(self._attempt, path, now=self.net.now)
 
         client.on_relay = found
-        client.relay_id = client.party.endpoint.connect(self.relay.credential(), port=0, now=self.net.now)
+        for relay in self.relays:
+            client.join(relay)
         self._attempt = client.party.endpoint.connect(credential, port=0, now=self.net.now)
         client.party.flush()
 
@@ -252,9 +263,18 @@ class Cell:
 
     def cut(self, *, direct: bool) -> None:
         """Let nothing pass between the two ends but through the relay, or everything again."""
-        relay = {each.host for each in self.relay.addresses}
+        relay = {address.host for each in self.relays for address in each.addresses}
         self.net.passes = lambda each: not direct or bool({each.source.host, each.destination.host} & relay)
 
     def roam(self, who: str) -> None:
         """Give the gateway of an end another address."""
         self.net.renumber("g1" if who == "client" else "g2", NEW_ADDRESS)
+
+    def relay_of(self, end: Peer) -> Relay | None:
+        """Return the relay that carries the session as an end sees it, None if it is direct."""
+        port = end.session.path.port
+        for session, link in end.links.items():
+            if link == port:
+                remote = end.party.endpoint.sessions[session].path.remote
+                return next(relay for relay in self.relays if remote in relay.addresses)
+        return None

@@ -75,10 +75,44 @@ def test_a_path_that_dies_is_left_in_time_and_found_again(pair: tuple[str, str],
 def test_a_relay_that_dies_is_not_missed_by_a_direct_session(pair: tuple[str, str]) -> None:
     cell, speech = talk(*pair, "client", 0.0, chunks=100)
     before = len(cell.client.moves)
-    cell.relay.kill()
+    cell.relays[0].kill()
     cell.go_on(240)
     assert cell.direct_both
     assert cell.client.moves[before:] == []
+    assert speech.target.received == speech.sent
+
+
+@pytest.mark.parametrize(("who", "graceful"), list(product(["client", "server"], [True, False])))
+def test_another_relay_takes_over_when_the_one_in_use_dies(who: str, *, graceful: bool) -> None:
+    cell = Cell("symmetric-random", "symmetric-random", relays=2).run(wait=4)
+    assert cell.verdict == "relay"
+    ends = (cell.client, cell.server) if who == "client" else (cell.server, cell.client)
+    speech = Talk(cell, *ends, 300)
+    cell.go_on(1.0)
+    used = cell.client.session.path
+    (relay,) = (each for each in cell.relays if cell.relay_of(cell.client) is each)
+    if graceful:
+        relay.leave()
+    else:
+        relay.kill()
+    assert speech.resumed() <= (0.5 if graceful else 1.5)
+    cell.go_on(8)
+    assert speech.target.received == speech.sent
+    for end in (cell.client, cell.server):
+        assert end.session.path.relayed
+        assert cell.relay_of(end) is not relay
+        assert end.moves[-1][1].why == "relay-changed"
+    assert cell.client.session.path.port != used.port
+    assert cell.client.session.path_reason == "both-symmetric"
+
+
+def test_a_relay_that_is_the_only_one_is_kept_however_silent_it_is() -> None:
+    cell = Cell("symmetric-random", "symmetric-random").run(wait=4)
+    speech = Talk(cell, cell.client, cell.server, 100)
+    cell.net.passes = lambda _each: False
+    cell.go_on(5)
+    cell.net.passes = lambda _each: True
+    cell.go_on(15)
     assert speech.target.received == speech.sent
 
 

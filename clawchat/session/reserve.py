@@ -1,0 +1,81 @@
+"""Relayed paths that a session does not use, and the watch over the one it does: when that falls silent, it is left."""
+
+from __future__ import annotations
+
+from clawchat.nat.probing import Prober
+from clawchat.nat.suspicion import Suspicion
+from clawchat.transport.recovery import Recovery
+from clawchat.values.address import Path
+from clawchat.values.limits import RESERVE_SHOWN
+from clawchat.values.timers import NEVER
+
+
+class Reserve:
+    """Hold one path for each relay, the one that worked last first.
+
+    An initiator shows the peer every path that it holds, now and then again: either end may have joined a relay
+    anew, and the peer knows no other way to learn where to send.
+    """
+
+    __slots__ = ("_paths", "_prober", "_show_at", "_shows", "_suspicion")
+
+    def __init__(self, prober: Prober, *, shows: bool) -> None:
+        self._paths: dict[int, Path] = {}  # by the virtual port of the relay
+        self._prober = prober
+        self._suspicion = Suspicion()
+        self._shows = shows
+        self._show_at = NEVER
+
+    @property
+    def deadline(self) -> float:
+        """Return when ``watch`` has something to do."""
+        return min(self._suspicion.deadline, self._show_at)
+
+    def add(self, path: Path, *, now: float) -> None:
+        """Hold a path through a relay, instead of the one through that relay that was known."""
+        if path.port not in self._paths and self._shows:
+            self._show_at = now
+        self._paths[path.port] = path
+
+    def prefer(self, path: Path) -> None:
+        """Note that a path works: it is the first to go to."""
+        if self._paths.pop(path.port, None) is not None:
+            self._paths = {path.port: path, **self._paths}
+
+    def leave(self, path: Path) -> None:
+        """Note that a path fell silent: it is the last to go to."""
+        if self._paths.pop(path.port, None) is not None:
+            self._paths[path.port] = path
+
+    def drop(self, port: int) -> bool:
+        """Forget a relay that was left; tell whether a path through it was held."""
+        self._suspicion.on_answer()
+        return self._paths.pop(port, None) is not None
+
+    def instead_of(self, current: Path) -> Path | None:
+        """Return the path to leave the current one for, None if there is no other."""
+        return next((path for port, path in self._paths.items() if port != current.port), None)
+
+    def on_answer(self) -> None:
+        """Note that the path in use works."""
+        self._suspicion.on_answer()
+
+    def watch(self, current: Path, recovery: Recovery, *, now: float) -> bool:
+        """Show what is due, and probe the path in use when it gives no answer; tell whether it is to be left."""
+        if self._show_at <= now:
+            self._show(current, now=now)
+        if self.instead_of(current) is None:
+            self._suspicion.on_answer()  # there is nowhere to go
+            return False
+        if recovery.in_flight:
+            self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
+        verdict = self._suspicion.check(recovery.rtt.smoothed, now=now)
+        if verdict is False:
+            self._prober.probe(current)
+        return verdict is True
+
+    def _show(self, current: Path, *, now: float) -> None:
+        others = [path for port, path in self._paths.items() if port != current.port]
+        for path in others:
+            self._prober.probe(path)
+        self._show_at = now + RESERVE_SHOWN if others else NEVER
