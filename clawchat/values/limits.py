@@ -155,7 +155,7 @@ SUSPECT_AFTER: Final = 0.6
 """Traffic unanswered for this long, or three round trips if they take longer, makes a path be probed."""
 
 SUSPECT_PROBES: Final = 2
-"""After this many unanswered probes a direct path is left for the relay."""
+"""After this many unanswered probes a path is left for a relay, or for another one."""
 
 SUSPECT_WAIT: Final = 0.25
 """How long an answer to such a probe is waited for, or a round trip and a half if that takes longer."""
