@@ -32,6 +32,7 @@ from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
 from client.cli import cli as client_commands  # noqa: E402  (as above)
 from client.settings import Settings as ClientSettings  # noqa: E402  (as above)
 from server.cli import cli as server_commands  # noqa: E402  (as above)
+from server.metrics import table as metrics  # noqa: E402  (as above)
 from server.relay_settings import RelaySettings  # noqa: E402  (as above)
 from server.settings import Settings as ServerSettings  # noqa: E402  (as above)
 
@@ -304,6 +305,16 @@ def commands(group: click.Group) -> str:
     return table(("command", "what it does"), rows)
 
 
+def figures() -> str:
+    """List what Prometheus is told, and by which program."""
+    rows = []
+    for metric in dict.fromkeys((*metrics.SERVER, *metrics.RELAY)):
+        who = [name for name, told in (("server", metrics.SERVER), ("relay", metrics.RELAY)) if metric in told]
+        labels = ", ".join(f"`{label}`" for label in metric.labels)
+        rows.append((f"`{metric.name}`", metric.kind.value, labels, ", ".join(who), metric.help))
+    return table(("name", "kind", "labels", "of", "what"), rows)
+
+
 MAKERS: Final[dict[str, Callable[[], str]]] = {
     **{f"layout {name}": partial(layout, name) for name in LAYOUTS},
     "frames": frames,
@@ -318,6 +329,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "server settings": partial(settings, ServerSettings),
     "client settings": partial(settings, ClientSettings),
     "relay settings": partial(settings, RelaySettings),
+    "metrics": figures,
 }
 
 

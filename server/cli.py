@@ -163,6 +163,14 @@ def health(directory: pathlib.Path | None, config: pathlib.Path | None, *, as_js
 
 @cli.command()
 @which_server
+def metrics(directory: pathlib.Path | None, config: pathlib.Path | None) -> None:
+    """Print the running server's figures as Prometheus reads them."""
+    answer = control.call(_home(directory, config).control, "metrics", timeout=HEALTH_TIMEOUT)
+    print(answer["text"], end="")
+
+
+@cli.command()
+@which_server
 @click.option("--reveal", is_flag=True, help="Print the key itself.")
 @click.option("--new", is_flag=True, help="Replace the key; every file sealed with the old one is sealed anew.")
 def bootstrap(directory: pathlib.Path | None, config: pathlib.Path | None, *, reveal: bool, new: bool) -> None:

@@ -13,7 +13,7 @@ from typing import Final, Protocol
 
 from clawchat.crypto.bootstrap import Bootstrap, KeyFile
 from clawchat.crypto.credential import Slot, check_name, make_slot
-from clawchat.crypto.secfile import seal_file
+from clawchat.crypto.secfile import MAX_FILE_BYTES, seal_file
 from clawchat.net import files
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError
@@ -74,6 +74,7 @@ class Invitations:
         self._timetable = Timetable(validity=self._validity, renew_every=renew_every)
         self._making = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._written: dict[str, bytes] = {}
 
     async def open(self, name: str) -> pathlib.Path:
         """Make the file of an invitation, new or again, and return its path.
@@ -129,9 +130,9 @@ class Invitations:
             deadline = self._timetable.next_deadline()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(
-                    self._changed.wait(), None if deadline is None else max(0.0, deadline - time.monotonic())
-                )
+                # not wait_for: Python 3.11's loses a cancellation that comes together with the event
+                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                    await self._changed.wait()
 
     async def renew_all(self, bootstrap: Bootstrap) -> None:
         """Make all files again, under another bootstrap key."""
@@ -162,6 +163,13 @@ class Invitations:
         """Name the file of an invitation."""
         return self._home.security_file(name)
 
+    def is_intact(self, name: str) -> bool:
+        """Tell whether the file of an invitation can be read, and is as we wrote it."""
+        try:
+            return files.read_private(self.path(name), MAX_FILE_BYTES) == self._written.get(name)
+        except PersonalError:
+            return False
+
     def files(self) -> dict[str, pathlib.Path]:
         """Return the open invitations' files by their names."""
         found = [self.path(view.name) for view in self.views()]
@@ -181,6 +189,7 @@ class Invitations:
                     slot.wipe()
                     return
                 files.write_private(self._home.security_file(name), data)
+                self._written[name] = data
             except BaseException:
                 slot.wipe()
                 raise
@@ -192,6 +201,7 @@ class Invitations:
         return seal_file(slot.credential, self._bootstrap, secrets.token_bytes)
 
     def _destroy(self, burnt: Burnt) -> None:
+        self._written.pop(burnt.name, None)
         for slot_id in burnt.slot_ids:
             self._armory.disarm(slot_id)
         try:

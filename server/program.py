@@ -38,9 +38,12 @@ from clawchat.values.events import (
 from server.chat_service import ChatService
 from server.drop import DropWatch
 from server.handler import Handler
+from server.health import BEAT_SECONDS, check
 from server.home import Home
 from server.invitations import DEFAULT_NAME, Invitations, Maker
 from server.logs import Log
+from server.metrics.export import Exporter
+from server.metrics.server import ServerMeters
 from server.reach import Reach
 from server.relays import ServerRelays
 from server.returning import Returning
@@ -84,7 +87,7 @@ class Program:
         self.log = log or Log()
         config = EndpointConfig(unix_offset=time.time() - time.monotonic())
         self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
-        self.node = Node(self.endpoint, on_event=self._on_event)
+        self.node = Node(self.endpoint, on_event=self._on_event, beat=BEAT_SECONDS)
         self.relays = ServerRelays(self.endpoint, self.node, self.log, on_change=self._reach_changed)
         self._bootstrap = bootstrap
         self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.relays, self.log)
@@ -111,6 +114,8 @@ class Program:
         self.invitations = Invitations(home, settings, bootstrap, self._maker, self.relays, self.log)
         self.port = Address(settings.server.ip, 0)
         self.handle = 0
+        self.meters = ServerMeters(self)
+        self._exporter = Exporter(self.meters.board, self.refresh_meters, settings.metrics, self.log)
         self._drop: DropWatch | None = None
         self._generation = 0
         self._joining: dict[int, str] = {}
@@ -126,6 +131,7 @@ class Program:
         key = slots[-1].credential.hello_header_key if slots else secrets.token_bytes(HEADER_KEY_BYTES)
         self._maker.hello_header_key[:] = key
         usual = slots[-1].credential.candidates[0].port if slots and slots[-1].credential.candidates else 0
+        await self._exporter.open()
         await self._open_port(usual)
         self.endpoint.candidates = tuple(self.reach.candidates())
         await self.invitations.open(DEFAULT_NAME)
@@ -134,6 +140,7 @@ class Program:
         self._spawn(self._keep_promises())
         if self.handler is not None:
             self._spawn(self.handler.run())
+        self._spawn(self._exporter.run())
 
     def announce(self) -> None:
         """Log that everything is up, and where."""
@@ -152,6 +159,7 @@ class Program:
         for task in tasks:
             task.cancel()
         self.invitations.close()
+        self._exporter.close()
         if self._drop is not None:
             self._drop.close()
         await asyncio.gather(
@@ -167,6 +175,11 @@ class Program:
         """Seal everything under another bootstrap key."""
         await self.invitations.renew_all(bootstrap)
         await self.returning.reseal(bootstrap)
+
+    async def refresh_meters(self) -> None:
+        """Run the self-test and bring all figures up to date."""
+        found = await check(self)
+        self.meters.refresh(healthy=found.healthy, missing=len(found.missing), now=time.monotonic())
 
     async def _open_port(self, usual: int) -> None:
         """Open the configured port; without one the usual, which clients that come back know, or else a random one."""
@@ -230,6 +243,7 @@ class Program:
     # ------------------------------------------------------------------------------------ what the endpoint tells
 
     def _on_event(self, event: Event) -> None:
+        self.meters.on_event(event, now=time.monotonic())
         match event:
             case SlotConfirmed():
                 self._confirmed(event)
@@ -259,6 +273,7 @@ class Program:
         session = self.endpoint.sessions.get(event.session)
         if name is None:
             self.log.warning("late-client-refused", session=event.session)
+            self.meters.refused()
             if session is not None:
                 session.close(StreamCode.REFUSED, "the security file is used", now=time.monotonic(), at_once=True)
             return

@@ -100,6 +100,17 @@ def health(
     show.health(control.call(home.control, "health", timeout=HEALTH_TIMEOUT), as_json=as_json)
 
 
+@relay.command()
+@which_relay
+@click.pass_obj
+def metrics(
+    given: tuple[pathlib.Path | None, pathlib.Path | None], directory: pathlib.Path | None, config: pathlib.Path | None
+) -> None:
+    """Print the running relay's figures as Prometheus reads them."""
+    home = _home(directory or given[0], config or given[1])
+    print(control.call(home.control, "metrics", timeout=HEALTH_TIMEOUT)["text"], end="")
+
+
 def _home(directory: pathlib.Path | None, config: pathlib.Path | None) -> Home:
     from server.relay_run import open_relay_home
 

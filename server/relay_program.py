@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 import time
 from typing import Final
@@ -22,8 +23,11 @@ from clawchat.values.events import (
     SessionOpened,
     StreamOpened,
 )
+from server.health import BEAT_SECONDS, Health, datagram_arrives
 from server.home import Home
 from server.logs import Log
+from server.metrics.export import Exporter
+from server.metrics.relay import RelayMeters
 from server.program import CLOSE_CODE, CLOSE_SECONDS
 from server.relay_settings import BITS, MEGA, RelaySettings
 from server.relay_slots import RelaySlots
@@ -55,10 +59,13 @@ class RelayProgram:
             ),
             keylog=keylog,
         )
-        self.node = Node(self.endpoint, on_event=self._on_event, watch=False)
+        self.node = Node(self.endpoint, on_event=self._on_event, watch=False, beat=BEAT_SECONDS)
         rate = settings.quota.megabits * MEGA / BITS
         self.hub = RelayHub(secrets.token_bytes, rate=rate, burst=BURST * max(1.0, rate / RATE))
         self.port = Address(settings.relay.ip, 0)
+        self.meters = RelayMeters(self)
+        self._exporter = Exporter(self.meters.board, self.refresh_meters, settings.metrics, log)
+        self._exporting: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
         """Open the port that credentials name, and let their holders in.
@@ -66,6 +73,7 @@ class RelayProgram:
         Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, or what kept a file from being written.
         """
         settings = self.settings
+        await self._exporter.open()
         wish = settings.relay.port or self.slots.usual_port
         handle = await self.node.open_port(Address.make(settings.relay.ip, wish))
         self.port = self.node.ports[handle].address
@@ -76,6 +84,7 @@ class RelayProgram:
         now, unix = time.monotonic(), time.time()
         for slot in self.slots.slots:
             self.endpoint.arm(slot, deadline=now + slot.credential.valid_until - unix)
+        self._exporting = asyncio.get_running_loop().create_task(self._exporter.run())
 
     def announce(self) -> None:
         """Log that everything is up, and where."""
@@ -84,10 +93,27 @@ class RelayProgram:
     async def stop(self) -> None:
         """Close all sessions and end within two seconds; the credentials stay good."""
         self.log.info("stopping", **self.hub.figures()._asdict())
+        if self._exporting is not None:
+            self._exporting.cancel()
+        self._exporter.close()
         await self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS)
         self.log.info("stopped")
 
+    async def health(self) -> Health:
+        """Run the self-test."""
+        return Health(
+            self.node.lag,
+            await datagram_arrives(self.node, self.port),
+            () if self.slots.is_intact() else (self.slots.file.name,),
+            joinable=bool(self.endpoint.armed),
+        )
+
+    async def refresh_meters(self) -> None:
+        """Run the self-test and bring all figures up to date."""
+        self.meters.refresh(healthy=(await self.health()).healthy, now=time.monotonic())
+
     def _on_event(self, event: Event) -> None:
+        self.meters.on_event(event, now=time.monotonic())
         match event:
             case ForwardReceived():
                 delivery = self.hub.forward(event.session, event.box, event.data, now=time.monotonic())
@@ -96,7 +122,8 @@ class RelayProgram:
                     target.forward(delivery.box, delivery.data)
             case BoxRegistered():
                 if not self.hub.register(event.session, event.box):
-                    self.log.warning("box-refused", session=event.session)
+                    self.meters.box_refused()
+                    self.log.debug("box-refused", session=event.session)
             case SessionOpened():
                 self.hub.join(event.session, now=time.monotonic())
                 self.log.info("member-joined", session=event.session, remote=str(event.path.remote))

@@ -16,7 +16,6 @@ from clawchat.net.loop import run as run_loop
 from clawchat.net.paths import places
 from clawchat.values.errors import ConfigError, PersonalError
 from server import logs
-from server.health import MAX_LAG_SECONDS, datagram_arrives
 from server.home import SECURITY_NAME, DirectoryLock, Home
 from server.relay_program import RelayProgram
 from server.relay_settings import RelaySettings
@@ -68,7 +67,11 @@ class RelayRequests:
 
     def __init__(self, program: RelayProgram) -> None:
         self._program = program
-        self.handlers: dict[str, Handler] = {"status": self._status, "health": self._health}
+        self.handlers: dict[str, Handler] = {
+            "status": self._status,
+            "health": self._health,
+            "metrics": self._metrics,
+        }
 
     async def _status(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
         program = self._program
@@ -87,13 +90,8 @@ class RelayRequests:
         }
 
     async def _health(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
-        program = self._program
-        lag = program.node.lag
-        datagram = await datagram_arrives(program.endpoint, program.port)
-        missing = [] if program.slots.file.exists() else [program.slots.file.name]
-        return {
-            "healthy": lag <= MAX_LAG_SECONDS and datagram and not missing,
-            "loop_lag_seconds": round(lag, 6),
-            "datagram": datagram,
-            "files_missing": missing,
-        }
+        return (await self._program.health()).answer()
+
+    async def _metrics(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
+        await self._program.refresh_meters()
+        return {"text": self._program.meters.board.text().decode()}

@@ -8,6 +8,7 @@ from typing import Final
 
 from clawchat.net.config_schema import between, option, section
 from clawchat.services.relay import RATE
+from server.metrics.settings import Metrics
 from server.settings import Logging, check_public, check_server_ip, check_slot_name
 
 BITS: Final = 8
@@ -70,3 +71,4 @@ class RelaySettings:
     networking: Networking = section(Networking)
     quota: Quota = section(Quota)
     logging: Logging = section(Logging)
+    metrics: Metrics = section(Metrics)

@@ -16,9 +16,10 @@ from typing import Final
 
 from clawchat.crypto.bootstrap import KeyFile
 from clawchat.crypto.credential import KEY_BYTES, Slot, make_slot
-from clawchat.crypto.secfile import MAX_SLOTS_FILE_BYTES, open_slots, seal_file, seal_slots
+from clawchat.crypto.secfile import MAX_FILE_BYTES, MAX_SLOTS_FILE_BYTES, open_file, open_slots, seal_file, seal_slots
 from clawchat.net import files
 from clawchat.values.address import Address
+from clawchat.values.errors import PersonalError
 from clawchat.values.limits import MAX_RELAY_CANDIDATES
 from server import bootstrap
 from server.home import Home
@@ -47,6 +48,15 @@ class RelaySlots:
     def usual_port(self) -> int:
         """The port that credentials handed out so far name, 0 if there are none."""
         return self.slots[-1].credential.candidates[0].port if self.slots else 0
+
+    def is_intact(self) -> bool:
+        """Tell whether relay.sec is there, still good, and opens to the newest slot."""
+        try:
+            found = open_file(files.read_private(self.file, MAX_FILE_BYTES), self._key)
+        except PersonalError:
+            return False
+        newest = self.slots[-1].credential
+        return found.slot_id == newest.slot_id and newest.valid_until > time.time()
 
     def settle(self, name: str, candidates: Sequence[Address], *, days: float) -> bool:
         """See to it that the newest slot leads to us, and that its file is there; tell whether it is a new one."""

@@ -38,6 +38,7 @@ class Requests:
             "invite": self._invite,
             "withdraw": self._withdraw,
             "health": self._health,
+            "metrics": self._metrics,
             "attach": self._attach,
             "bootstrap": self._bootstrap,
             "disconnect": self._disconnect,
@@ -101,7 +102,11 @@ class Requests:
         return {}
 
     async def _health(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
-        return await check(self._program)
+        return (await check(self._program)).answer()
+
+    async def _metrics(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
+        await self._program.refresh_meters()
+        return {"text": self._program.meters.board.text().decode()}
 
     async def _bootstrap(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
         """Take over the key file that the caller has just written."""

@@ -111,7 +111,14 @@ def _place(error: object) -> str:
 
 
 def open_keylog(path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[[str], None]:
-    """Make a key log that only we can read, and say loudly what it is. Raises PersonalError."""
+    """Make a key log that only we can read, and say loudly what it is. Raises PersonalError.
+
+    A service never keeps one: what a unit says is easily forgotten, and it would write keys for years.
+    """
+    if systemd.is_service():
+        raise PersonalError(
+            "CC-USAGE", "a service that systemd runs keeps no key log", "Run the server by hand for research."
+        )
     if path.exists() and path.stat().st_size:
         cause = f"there is something in {path} already"
         raise PersonalError("CC-USAGE", cause, "Name a new file for the key log.")

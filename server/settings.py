@@ -16,6 +16,7 @@ from clawchat.services.chat_fields import MAX_ROOMS, is_name
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, UsageError
 from clawchat.values.limits import MAX_RELAYS
+from server.metrics.settings import Metrics
 
 # Keys that are kept for the parts of the protocol that are not in this version; setting one is warned about.
 LATER = " (this version does not use it)"
@@ -206,6 +207,7 @@ class Settings:
     networking: Networking = section(Networking)
     chat: Chat = section(Chat)
     logging: Logging = section(Logging)
+    metrics: Metrics = section(Metrics)
     handler: tuple[str, ...] = option(
         "a command that answers in the chat: one JSON line in for each message, one out; [] is none", default=()
     )

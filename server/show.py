@@ -11,6 +11,7 @@ from rich.table import Table
 
 from clawchat.net.report import one_line
 from clawchat.values.errors import PersonalError
+from server.health import MAX_LAG_SECONDS
 
 MINUTE: Final = 60
 HOUR: Final = 3600
@@ -85,10 +86,12 @@ def health(answer: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(answer))
     if not answer["healthy"]:
+        lag = answer["loop_lag_seconds"]
         found = [
             "" if answer["datagram"] else "no datagram comes through its socket",
             f"security files are missing: {', '.join(answer['files_missing'])}" if answer["files_missing"] else "",
-            f"its event loop was {answer['loop_lag_seconds']:.1f} s late",
+            "" if answer["joinable"] else "nobody can join, as there is no live credential: `clawchat-server invite`",
+            f"its event loop was {lag:.1f} s late" if lag > MAX_LAG_SECONDS else "",
         ]
         raise PersonalError("CC-UNHEALTHY", "; ".join(filter(None, found)))
     if not as_json:

@@ -28,6 +28,11 @@ def notify(state: str, environ: Mapping[str, str] | None = None) -> bool:
     return False
 
 
+def is_service(environ: Mapping[str, str] | None = None) -> bool:
+    """Tell whether systemd runs this program and waits for its word."""
+    return bool((os.environ if environ is None else environ).get("NOTIFY_SOCKET"))
+
+
 async def watchdog(environ: Mapping[str, str] | None = None) -> None:
     """Show systemd that the event loop turns, as long as it wants to know."""
     environ = os.environ if environ is None else environ

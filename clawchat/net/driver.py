@@ -15,7 +15,7 @@ from typing import Final
 
 from clawchat.net.error_queue import PathError
 from clawchat.net.gate import Gate
-from clawchat.net.loop import LagMeter
+from clawchat.net.loop import BEAT_SECONDS, LagMeter
 from clawchat.net.network_watch import NetworkWatch
 from clawchat.net.ports import Ports
 from clawchat.net.sockets import RECEIVE_ROOM, UdpPort
@@ -46,7 +46,8 @@ class Node:
 
     ``on_event`` is told every event but those about ports. ``offload=False`` does without the kernel's batch
     calls. ``tap`` sees every datagram. ``on_icmp`` is told what ICMP says about our datagrams, expired TTLs
-    among it. ``watch``: tell the endpoint when this machine's addresses change.
+    among it. ``watch``: tell the endpoint when this machine's addresses change. ``beat``: how often, in seconds, the
+    loop is asked whether it is on time.
     """
 
     def __init__(  # noqa: PLR0913 - one keyword for each way a program looks in
@@ -58,6 +59,7 @@ class Node:
         tap: Tap | None = None,
         on_icmp: Callable[[PathError], None] | None = None,
         watch: bool = True,
+        beat: float = BEAT_SECONDS,
     ) -> None:
         self.endpoint = endpoint
         self._on_event = on_event
@@ -81,7 +83,7 @@ class Node:
         self._closing = False
         self._closed = False
         self._finished = asyncio.Event()
-        self._meter = LagMeter(self._loop)
+        self._meter = LagMeter(self._loop, beat)
         self._meter.start()
         self._watch = NetworkWatch(self._loop, self._on_network_changed) if watch else None
 

@@ -72,6 +72,8 @@ def replace_file(path: pathlib.Path, data: bytes, mode: int) -> None:
     descriptor = os.open(temporary, _WRITE, mode)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor, not a path
+            if hasattr(os, "fchmod"):  # whatever the umask is
+                os.fchmod(descriptor, mode)
             file.write(data)
             file.flush()
             os.fsync(descriptor)

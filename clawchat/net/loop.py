@@ -17,9 +17,9 @@ TICK_SECONDS: Final = 0.25
 """How long Ctrl-C may go unnoticed on Windows."""
 
 BEAT_SECONDS: Final = 5.0
-"""How often the loop is asked whether it is on time."""
+"""How often the loop is asked whether it is on time; a phone's battery pays for more."""
 
-BEATS_KEPT: Final = 12
+LAG_SECONDS: Final = 60.0
 """The worst lag is that of the last minute."""
 
 
@@ -45,11 +45,12 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 class LagMeter:
     """Measure how late the event loop calls back, in seconds: above all, how long the longest turn took."""
 
-    __slots__ = ("_due", "_handle", "_loop", "_worsts")
+    __slots__ = ("_beat_seconds", "_due", "_handle", "_loop", "_worsts")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, beat: float = BEAT_SECONDS) -> None:
         self._loop = loop
-        self._worsts: deque[float] = deque([0.0], maxlen=BEATS_KEPT)
+        self._beat_seconds = beat
+        self._worsts: deque[float] = deque([0.0], maxlen=round(LAG_SECONDS / beat))
         self._due = 0.0
         self._handle: asyncio.TimerHandle | None = None
 
@@ -60,7 +61,7 @@ class LagMeter:
 
     def start(self) -> None:
         """Begin to measure."""
-        self._due = time.monotonic() + BEAT_SECONDS
+        self._due = time.monotonic() + self._beat_seconds
         self._handle = self._loop.call_at(self._due, self._beat)
 
     def stop(self) -> None:

@@ -135,7 +135,8 @@ class Relays:
         try:
             while not ended.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(ended.wait(), LOOK_SECONDS)
+                    async with asyncio.timeout(LOOK_SECONDS):  # wait_for of Python 3.11 may lose a cancellation
+                        await ended.wait()
                 if self._is_gone(session):
                     break
         finally:

@@ -59,6 +59,7 @@ class Endpoint(Carried, Surveying):
         self.config = config or EndpointConfig()
         self.candidates = tuple(self.config.candidates)
         self.path_errors: Counter[str] = Counter()
+        self.abandoned = 0  # handshakes that we answered and nobody confirmed
         self._scout = Scout(self.emit)
         self._keylog = keylog
         self._header_key = random(32)
@@ -310,6 +311,7 @@ class Endpoint(Carried, Surveying):
             session.machines.punching.close(now=0.0)
         self._sessions.pop(session.id, None)
         self._demux.sessions.pop(session.identity.cid, None)
+        self.abandoned += session.id in self._half_open
         self._half_open.discard(session.id)
         self._awake.pop(session, None)
         link = self._links.close(session.id)

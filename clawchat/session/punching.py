@@ -14,6 +14,7 @@ from clawchat.session.reserve import Reserve
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
+from clawchat.values.habit import Ports
 from clawchat.values.limits import SETTLED, SILENT_FIRE, SURVEY_WAIT
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
@@ -49,6 +50,7 @@ class Punching:
         "_told",
         "_world",
         "lost",
+        "move",
         "reason",
     )
 
@@ -77,6 +79,7 @@ class Punching:
         self._kept: int | None = None  # the port of a direct path that we asked for
         self._stranded = False  # whether we have left the relay in use
         self.lost = False  # whether the path in use is to be left
+        self.move: Move | None = None  # which found the direct path
         self.reason = Reason.LOOKING if paths.current.relayed else Reason.AT_ONCE
 
     @property
@@ -88,6 +91,11 @@ class Punching:
     def busy(self) -> bool:
         """Tell whether a direct path is being looked for."""
         return self._puncher.active
+
+    @property
+    def peer_ports(self) -> Ports:
+        """How the peer's NAT chooses ports, as far as it has told."""
+        return self._peer.nat.ports
 
     # --- what both ends tell each other ------------------------------------------------------------
 
@@ -286,8 +294,8 @@ class Punching:
         if self._kept not in {None, path.port}:
             scout.release([self._kept])
         self._kept = None if path.port in scout.ports else path.port
-        lane = move or (Move.FIRE if path.port in scout.ports else Move.SPARE)
-        scout.memory.won(self._pair(), lane)
+        self.move = move or (Move.FIRE if path.port in scout.ports else Move.SPARE)
+        scout.memory.won(self._pair(), self.move)
         self._guessing.forget(now=now)
         self._prober.forget()
         self._puncher.stop()

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from server.home import Home
 from server.systemd import notify, watchdog
+from tests.server.running import command
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="there is no systemd")
 
@@ -57,3 +59,12 @@ def test_the_watchdog_is_fed_from_the_loop(manager: socket.socket) -> None:
 @pytest.mark.parametrize("extra", [{}, {"WATCHDOG_USEC": "2000", "WATCHDOG_PID": "1"}, {"WATCHDOG_USEC": "soon"}])
 def test_a_watchdog_that_is_not_ours_is_left_alone(extra: dict[str, str]) -> None:
     asyncio.run(asyncio.wait_for(watchdog({"NOTIFY_SOCKET": "notify", **extra}), 10))
+
+
+@pytest.mark.usefixtures("manager")
+def test_a_service_keeps_no_key_log(home: Home, tmp_path: Path) -> None:
+    arguments = ("run", "--directory", str(home.configuration.parent), "--keylog", str(tmp_path / "keys"))
+    told = command(*arguments, NOTIFY_SOCKET=str(tmp_path / "notify"))
+    assert told.returncode == 2
+    assert "no key log" in told.stderr
+    assert not (tmp_path / "keys").exists()
