@@ -64,7 +64,7 @@ class Link:
         self._emit = emit
         self._why_relayed = why_relayed
         self._chat = ChatClient(name, token=token or None)
-        self.pulse = Pulse(peer, emit)
+        self.pulse = Pulse(peer, emit, why_relayed=why_relayed)
         self.roster = Roster()
         self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Event()

@@ -110,7 +110,7 @@ async def _ping(plan: Plan, board: Board, series: Series) -> int:
     with Interrupts() as interrupts:
         async with contextlib.AsyncExitStack() as stack:
             server = await unless_interrupted(stack.enter_async_context(reached(plan, board.show)), interrupts)
-            pulse = Pulse(server.connection, board.show)
+            pulse = Pulse(server.connection, board.show, why_relayed=server.ways.why_relayed)
 
             async def all_pings() -> None:
                 for pause in series.pauses():

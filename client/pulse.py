@@ -22,9 +22,12 @@ PING_BEATS: Final = 10
 class Pulse:
     """The heartbeat of one session; ``run`` it as a task."""
 
-    def __init__(self, peer: Peer, emit: Callable[[Silent | Back], None]) -> None:
+    def __init__(
+        self, peer: Peer, emit: Callable[[Silent | Back], None], *, why_relayed: Callable[[], str] = str
+    ) -> None:
         self._peer = peer
         self._emit = emit
+        self._why_relayed = why_relayed
         self._watch = Watch()
         self._background: asyncio.Task[float] | None = None
         self._pings = 0
@@ -59,7 +62,9 @@ class Pulse:
             rtt = await asyncio.wait_for(self._peer.ping(), timeout)
         except TimeoutError:
             return PingLost(sequence)
-        return Pong(sequence, round(rtt * 1000, 3), describe_path(self._peer.path))
+        path = self._peer.path
+        why = self._why_relayed() if path.relayed else None
+        return Pong(sequence, round(rtt * 1000, 3), describe_path(path), why)
 
     @property
     def waiting(self) -> float:

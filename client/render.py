@@ -118,7 +118,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
         case Back():
             return [("good", f"back after {event.seconds:.0f} s")]
         case Pong():
-            return _info(f"answer {event.sequence} in {event.rtt_ms:.2f} ms over {event.path}")
+            why = f" (not direct: {event.not_direct})" if event.not_direct else ""
+            return _info(f"answer {event.sequence} in {event.rtt_ms:.2f} ms over {event.path}{why}")
         case PingLost():
             return _warn(f"no answer to ping {event.sequence}")
         case PingSummary():

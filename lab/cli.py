@@ -1,7 +1,8 @@
 """The command line of the laboratory.
 
 Exit codes: 0 as wished, 1 something could not be built or is missing, 2 wrong arguments or a wrong file, 3 the
-laboratory is dishonest, 4 a pair of NATs did not get the verdict that is expected of it.
+laboratory is dishonest, 4 a pair of NATs did not get the verdict that is expected of it, 5 two documents
+of the matrix differ.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import click
 from clawchat.values.errors import ConfigError
 from lab import netns
 from lab.commands.clean import clean
+from lab.commands.diff import diff
 from lab.commands.gate import gate
 from lab.commands.matrix import matrix
 from lab.commands.plan import plan
@@ -33,6 +35,7 @@ main.add_command(plan)
 main.add_command(clean)
 main.add_command(gate)
 main.add_command(matrix)
+main.add_command(diff)
 
 
 def run() -> None:

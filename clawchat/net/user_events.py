@@ -159,11 +159,12 @@ class Back:
 
 @dataclass(frozen=True, slots=True)
 class Pong:
-    """A ping was answered."""
+    """A ping was answered; ``not_direct`` says why a relay carried it, by the code of the reason."""
 
     sequence: int
     rtt_ms: float
     path: str
+    not_direct: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

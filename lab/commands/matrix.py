@@ -2,50 +2,119 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 import click
 
 from lab.commands.shared import EXIT_UNEXPECTED, nat_option, need_namespaces, split
+from lab.matrix.expected import Pair, Table, chosen, table
 from lab.matrix.result import Matrix
 from lab.report import console
+
+FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
 @click.command()
 @nat_option
+@click.option("--pair", metavar="CLIENT,SERVER", help="One pair of presets, instead of all pairs.")
+@click.option(
+    "--table",
+    "which",
+    type=click.Choice([str(one) for one in Table]),
+    help="The seven presets; the second table, further ones against these and each other; or both.  [default: main]",
+)
 @click.option("--backend", type=click.Choice(["netns", "sim"]), default="netns", show_default=True)
-@click.option("--json", "document", type=click.Path(dir_okay=False, path_type=Path), help="Write it as JSON, too.")
-def matrix(*, names: str | None, backend: str, document: Path | None) -> None:
+@click.option(
+    "--runs",
+    "--seeds",
+    "runs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Try each pair so often; in sim each time with another seed.",
+)
+@click.option("--json", "document", type=FILE, help="Write it as JSON, too.")
+@click.option("--html", "page", type=FILE, help="Write it as one page with a heat map, too.")
+@click.option("--junit", type=FILE, help="Write it as JUnit's XML, too.")
+@click.option("--markdown", type=FILE, help="Write it as Markdown, too.")
+def matrix(  # noqa: PLR0913 - what to try, and how to tell of it
+    *,
+    names: str | None,
+    pair: str | None,
+    which: str | None,
+    backend: str,
+    runs: int,
+    document: Path | None,
+    page: Path | None,
+    junit: Path | None,
+    markdown: Path | None,
+) -> None:
     """Try every pair of NATs, in netns with real programs; exit 4 when a verdict is not the expected one."""
-    from lab.matrix.expected import NAMES, chosen
-    from lab.matrix.result import grid
+    from lab.matrix.report.text import grid
 
-    try:
-        wanted = chosen(split(names)) if names else NAMES
-    except ValueError as error:
-        raise click.UsageError(str(error)) from error
-    found = _tried(wanted, backend)
-    if document is not None:
-        document.write_text(json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    found = _tried(_pairs(names, pair, which), backend, runs)
+    _write(found, document=document, page=page, junit=junit, markdown=markdown)
     console().print(grid(found.cells))
     for cell in found.unexpected:
-        met = "broken" if cell.broken else f"{cell.verdict}, not {cell.expected}"
-        told = f"{cell.client} x {cell.server}: {met}: {cell.reason}"
-        click.echo(told, err=True)
+        click.echo(f"{cell.client} x {cell.server}: {cell.met}: {cell.shown.reason}", err=True)
+        click.echo(f"  again: {cell.again(found.backend)}", err=True)
     click.echo(found.summary())
     if found.unexpected:
         sys.exit(EXIT_UNEXPECTED)
 
 
-def _tried(names: Sequence[str], backend: str) -> Matrix:
+def _pairs(names: str | None, pair: str | None, which: str | None) -> Sequence[Pair]:
+    if sum(word is not None for word in (names, pair, which)) > 1:
+        raise click.UsageError("give one of --nat, --pair and --table")
+    try:
+        if pair is not None:
+            client, server = (chosen([name])[0] for name in _two(pair))
+            return ((client, server),)
+        if names is not None:
+            wanted = chosen(split(names))
+            return tuple(itertools.product(wanted, wanted))
+    except ValueError as error:
+        raise click.UsageError(str(error)) from error
+    return table(Table(which or Table.MAIN))
+
+
+def _two(pair: str) -> list[str]:
+    found = split(pair)
+    if len(found) != 2:
+        raise ValueError(f"a pair is CLIENT,SERVER, not {pair!r}")
+    return found
+
+
+def _tried(pairs: Sequence[Pair], backend: str, runs: int) -> Matrix:
     if backend == "sim":
         from lab.matrix.simulated import try_simulated
 
-        return try_simulated(names)
+        return try_simulated(pairs, runs=runs)
     from lab.matrix.namespaces import try_namespaces
 
     need_namespaces()
-    return try_namespaces(names)
+    return try_namespaces(pairs, runs=runs)
+
+
+def _write(
+    found: Matrix, *, document: Path | None, page: Path | None, junit: Path | None, markdown: Path | None
+) -> None:
+    """Write all forms that are asked for."""
+    from lab.matrix.report.junit import junit as as_junit
+    from lab.matrix.report.markdown import markdown as as_markdown
+    from lab.matrix.report.page import page as as_page
+
+    if document is not None:
+        text = json.dumps(found.as_json(), indent=2, ensure_ascii=False) + "\n"
+        document.write_text(text, encoding="utf-8")
+    if page is not None:
+        page.write_text(as_page(found), encoding="utf-8")
+    if junit is not None:
+        junit.write_text(as_junit(found), encoding="utf-8")
+    if markdown is not None:
+        markdown.write_text(as_markdown(found), encoding="utf-8")

@@ -18,6 +18,8 @@ EXIT_DISHONEST: Final = 3
 """A gateway is not what it claims to be."""
 EXIT_UNEXPECTED: Final = 4
 """A pair of NATs did not get the verdict that is expected of it."""
+EXIT_CHANGED: Final = 5
+"""Two documents of the matrix tell of different verdicts."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 nat_option = click.option("--nat", "names", help="Comma-separated presets instead of all of them.")

@@ -1,105 +1,110 @@
 """The matrix over namespaces: real programs behind real netfilter.
 
-Every NAT is built twice, once with a client behind it and once with a server, and all servers run all the time. In
-each round every client's NAT meets another server's, so that no gateway carries two cells at once.
+Every NAT is built twice, once with a client behind it and once with a server, and all servers run all the time. A
+session begins as soon as both of its gateways are idle, so that no gateway ever carries two.
 """
 
 from __future__ import annotations
 
+import os
 import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+from clawchat.values.limits import FAN_INTERVAL
 from lab.backends.netns.world import World, opened
-from lab.matrix.expected import BLOCKED, NO_UDP, Verdict
-from lab.matrix.programs import Client, Program, relay, server
-from lab.matrix.result import CellResult, Matrix
+from lab.matrix.expected import Pair, Verdict, expected, guessed, passes_udp
+from lab.matrix.programs import relay, server
+from lab.matrix.result import CellResult, Matrix, Run
+from lab.matrix.session import Ground, Session, Stage
 from lab.model.plan import plan
+from lab.model.presets import preset
 from lab.model.topology import Host, row
 
 RELAYS: Final = ("relay-1", "relay-2")
 """Two, since a NAT shows how it chooses ports only to more than one remote end."""
 
-CELL_SECONDS: Final = 12.0
-"""How long a cell has to connect, and then to become direct; the longest guesses take half of that."""
+BUSY: Final = 3 * (os.cpu_count() or 1)
+"""Sessions at once; most of the time they wait."""
 
-SLACK: Final = 10.0
-"""Seconds that a client's start and its farewell may take on a busy machine."""
+REST: Final = FAN_INTERVAL + 5.0
+"""Seconds between two sessions of a server that take a guess at ports; programs do not start equally fast."""
 
-SILENT: Final = "CC-SERVER-SILENT"
-"""What a client says that found no way to its server."""
-
-RELAYED: Final = "relay"
-"""How the client names a path that a relay carries."""
+LOOK: Final = 0.05
+"""Seconds between two looks at the sessions."""
 
 
-def try_namespaces(names: Sequence[str]) -> Matrix:
-    """Try every ordered pair of these presets. Raises NamespaceError."""
+def try_namespaces(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
+    """Try these pairs, each so often. Raises NamespaceError."""
     began = time.monotonic()
-    wanted = plan(row([*names, *names], hosts=[Host(name) for name in RELAYS]))
+    clients, servers = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
+    wanted = plan(row([*clients, *servers], hosts=[Host(name) for name in RELAYS]))
     with tempfile.TemporaryDirectory(prefix="clawchat-matrix-") as place, opened(wanted) as world:
-        cells = _Run(world, names, Path(place)).cells()
+        round_ = _Round(world, clients, servers, Path(place))
+        found = round_.through([pair for pair in pairs for _ in range(runs)])
+    cells = tuple(CellResult(*pair, tuple(found[pair])) for pair in pairs)
     return Matrix("netns", cells, time.monotonic() - began)
 
 
-class _Run:
+class _Round:
     """All programs of a matrix."""
 
-    def __init__(self, world: World, names: Sequence[str], place: Path) -> None:
+    def __init__(self, world: World, clients: Sequence[str], servers: Sequence[str], place: Path) -> None:
         self._world = world
-        self._names = names
         self._place = place
+        self._clients = {name: f"g{number}" for number, name in enumerate(clients, 1)}
+        self._behind = {name: f"g{number}" for number, name in enumerate(servers, len(clients) + 1)}
+        self._rested = dict.fromkeys(servers, 0.0)
+        """When a server may guess ports again."""
         relays = [relay(world.namespace(name), place / name) for name in RELAYS]
         for each in relays:
             each.wait_for("started")
         files = [each.security / "relay.sec" for each in relays]
-        self._servers = [
-            server(world.namespace(f"g{len(names) + number}-a"), place / f"server-{name}", files)
-            for number, name in enumerate(names, 1)
-        ]
-        for name, each in zip(names, self._servers, strict=True):
+        self._servers = {
+            name: server(world.namespace(f"{gateway}-a"), place / f"server-{name}", files)
+            for name, gateway in self._behind.items()
+        }
+        for name, each in self._servers.items():
             # Where no datagram leaves, no relay is joined, and the server runs without.
-            each.wait_for("started" if name == BLOCKED else "relay-joined")
+            each.wait_for("relay-joined" if passes_udp(preset(name).layers) else "started")
 
-    def cells(self) -> tuple[CellResult, ...]:
-        """Go through all pairs; return them row by row."""
-        found = {(cell.client, cell.server): cell for shift in range(len(self._names)) for cell in self._round(shift)}
-        return tuple(found[client, server] for client in self._names for server in self._names)
+    def through(self, pairs: Sequence[Pair]) -> dict[Pair, list[Run]]:
+        """Go through all pairs."""
+        found: dict[Pair, list[Run]] = {pair: [] for pair in pairs}
+        # Those that take long begin first, and have company.
+        waiting = sorted(pairs, key=lambda pair: (not guessed(*pair), expected(*pair) is not Verdict.FAIL))
+        running: list[Session] = []
+        try:
+            while waiting or running:
+                for pair in [*waiting] if len(running) < BUSY else []:
+                    if len(running) < BUSY and self._is_free(pair, running):
+                        waiting.remove(pair)
+                        running.append(self._session(pair))
+                time.sleep(LOOK)
+                for session in running:
+                    session.look()
+                    if session.run is not None:
+                        found[session.pair].append(session.run)
+                running = [session for session in running if session.stage is not Stage.OVER]
+        finally:
+            for session in running:
+                session.close()
+        return found
 
-    def _round(self, shift: int) -> Iterator[CellResult]:
-        running: list[tuple[str, str, Client]] = []
-        for number, name in enumerate(self._names):
-            other = (number + shift) % len(self._names)
-            running.append((name, self._names[other], self._client(number, name, self._servers[other])))
-        deadline = time.monotonic() + 2 * CELL_SECONDS + SLACK
-        for client, server_name, each in running:
-            each.finish(deadline)
-            yield result(client, server_name, each.events, each.code)
+    def _is_free(self, pair: Pair, running: Sequence[Session]) -> bool:
+        client, server = pair
+        busy = any(session.pair[0] == client or session.pair[1] == server for session in running)
+        return not busy and (not guessed(*pair) or time.monotonic() >= self._rested[server])
 
-    def _client(self, number: int, name: str, peer: Program) -> Client:
-        home = self._place / f"{peer.directory.name}-{name}"
+    def _session(self, pair: Pair) -> Session:
+        name, server_name = pair
+        if guessed(*pair):
+            self._rested[server_name] = time.monotonic() + REST
+        peer = self._servers[server_name]
         file = peer.invite(f"for-{name}")
-        return Client(self._world.namespace(f"g{number + 1}-a"), home, file, seconds=CELL_SECONDS)
-
-
-def result(client: str, server_name: str, events: Sequence[dict[str, Any]], code: str) -> CellResult:
-    """Judge a cell by what its client told: the path that carried data last."""
-    begun, up = _first(events, "connecting"), _first(events, "connected")
-    answered = [event for event in events if event["event"] == "pong"]
-    if up is None or not answered:
-        blocked = code == SILENT and BLOCKED in {client, server_name}
-        reason = NO_UDP if blocked else code or "the client ended without a word"
-        return CellResult(client, server_name, Verdict.FAIL, reason, broken=code != SILENT)
-    opened_after = up["time"] - begun["time"] if begun is not None else None
-    if answered[-1]["path"] == RELAYED:
-        return CellResult(client, server_name, Verdict.RELAY, code, opened_after)
-    changed = [event for event in events if event["event"] == "path_changed" and event["path"] != RELAYED]
-    why = changed[-1]["why"] if changed else "at once"
-    first = next(event for event in [up, *events] if event.get("path", RELAYED) != RELAYED)
-    return CellResult(client, server_name, Verdict.DIRECT, why, opened_after, first["time"] - up["time"])
-
-
-def _first(events: Sequence[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    return next((event for event in events if event["event"] == kind), None)
+        home = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place)) / "home"
+        gateway = self._world.plan.layers(self._clients[name])[-1].name
+        ground = Ground(f"{self._clients[name]}-a", f"{self._behind[server_name]}-a", gateway, RELAYS)
+        return Session(pair, self._world, ground, home, file)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 import time
@@ -26,6 +27,12 @@ LOOK: Final = 0.05
 
 LOG_BYTES: Final = 2000
 """How much of a log is told when a program did not start."""
+
+PING_EVERY: Final = "0.2"
+"""Seconds between a client's pings."""
+
+ENDLESS: Final = "1000000"
+"""More pings than any cell has time for."""
 
 CODE: Final = re.compile(r"CC-[A-Z-]+")
 
@@ -97,34 +104,60 @@ def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Pro
 
 
 class Client:
-    """A client that pings its server until the path is direct, or the time is up."""
+    """A client that pings its server until it is told to end."""
 
     def __init__(self, namespace: Namespace, directory: Path, file: Path, *, seconds: float) -> None:
         directory.mkdir(mode=0o700)
-        self._told, self._errors = directory / "events", directory / "errors"
-        words = ["ping", str(file), "--json", "--until-direct", "--interval", "0.2", "--timeout", f"{seconds:g}"]
-        with self._told.open("wb") as told, self._errors.open("wb") as errors:
+        self.events: list[dict[str, Any]] = []
+        """What it has told so far; `look` adds to it."""
+        self._errors = directory / "errors"
+        words = ["ping", str(file), "--json", "--interval", PING_EVERY, "--count", ENDLESS, "--timeout", f"{seconds:g}"]
+        told = directory / "events"
+        with told.open("wb") as events, self._errors.open("wb") as errors:
             self._process = namespace.exec(
                 [sys.executable, "-m", "client", *words],
                 env=environment(directory),
                 cwd=directory,
-                stdout=told,
+                stdout=events,
                 stderr=errors,
             )
+        self._told = told.open("rb")
+        self._rest = b""
 
-    def finish(self, deadline: float) -> None:
-        """Wait until it ended; end it at the deadline."""
-        try:
-            self._process.wait(max(deadline - time.monotonic(), 0.0))
-        except subprocess.TimeoutExpired:
-            end(self._process)
+    def look(self) -> None:
+        """Read what it has told since the last look."""
+        *lines, self._rest = (self._rest + self._told.read()).split(b"\n")
+        self.events += [json.loads(line) for line in lines]
 
     @property
-    def events(self) -> list[dict[str, Any]]:
-        """Return what it told."""
-        return [json.loads(line) for line in self._told.read_text().splitlines() if line.endswith("}")]
+    def running(self) -> bool:
+        """Tell whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def ask_to_end(self) -> None:
+        """Do what a person does who has seen enough: Ctrl-C."""
+        if self.running:
+            os.killpg(self._process.pid, signal.SIGINT)
+
+    def end(self) -> None:
+        """See to it that it has ended, and read its last words."""
+        end(self._process)
+        if not self._told.closed:
+            self.look()
+            self._told.close()
 
     @property
     def code(self) -> str:
         """Return the code of what it complained about last; empty when it did not."""
         return next(reversed(CODE.findall(self._errors.read_text(errors="replace"))), "")
+
+
+def packets_sent(namespace: Namespace) -> int:
+    """Return how many datagrams and TCP segments have left a machine so far."""
+    with namespace.entered():
+        rows = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text("ascii").splitlines()]
+    # Each protocol has a line of names and, below it, one of figures.
+    figures = {
+        titles[0]: dict(zip(titles, row, strict=True)) for titles, row in zip(rows[::2], rows[1::2], strict=True)
+    }
+    return int(figures["Udp:"]["OutDatagrams"]) + int(figures["Tcp:"]["OutSegs"])

@@ -1,37 +1,79 @@
-"""What the matrix found, and how it is told: a grid for eyes, plain values for programs."""
+"""What the matrix found: runs, the cells that they make up, and all of it as plain values."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
-
-from rich.table import Table
-from rich.text import Text
+from typing import Any, Final, NamedTuple
 
 from lab.matrix.expected import Verdict, because, expected
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 """Version of the JSON document: raised when a key changes its meaning or goes away."""
 
-COLOURS: Final = {Verdict.DIRECT: "green", Verdict.RELAY: "yellow", Verdict.FAIL: "blue"}
+
+class Moment(NamedTuple):
+    """Something that happened, so many seconds after the client began."""
+
+    at: float
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
-class CellResult:
-    """What became of one session; `client` and `server` are the NATs in front of the two."""
+class Proof:
+    """What became of pings that were asked while the client was cut off from every relay."""
 
-    client: str
-    server: str
+    asked: int
+    answered: int
+
+    def fits(self, verdict: Verdict) -> bool:
+        """Tell whether it agrees: on a direct path they are answered, and on no other one."""
+        return (self.answered > 0) is (verdict is Verdict.DIRECT)
+
+    def __str__(self) -> str:
+        return f"{self.answered} of {self.asked} pings answered while the relays were cut off"
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What became of one session."""
+
     verdict: Verdict
     reason: str
     """Why the path is what it is, in the words of the end that knows."""
     opened_after: float | None = None
     """Seconds from the first packet until the session was up."""
+    first_byte_after: float | None = None
+    """Seconds from the first packet until something that was sent through the session was answered."""
     direct_after: float | None = None
-    """Seconds from then until it was direct."""
+    """Seconds from the session's beginning until it was direct."""
+    strategy: str = ""
+    """What opened the direct path."""
+    packets: tuple[int, int] | None = None
+    """How many the client's end and the server's end sent until then, relays and pings included."""
+    proof: Proof | None = None
     broken: bool = False
     """True: a program failed otherwise than for want of a path, so that the verdict says nothing."""
+    timeline: tuple[Moment, ...] = ()
+    capture: str | None = None
+    """The file in which the session's packets are."""
+    ciphertext: str | None = None
+    """How many of them were proven to be ciphertext: n/n."""
+
+    @property
+    def sound(self) -> bool:
+        """Tell whether the verdict can be believed."""
+        return not self.broken and (self.proof is None or self.proof.fits(self.verdict))
+
+
+@dataclass(frozen=True, slots=True)
+class CellResult:
+    """All runs of one pair, at least one; `client` and `server` are the NATs in front of the two."""
+
+    client: str
+    server: str
+    runs: tuple[Run, ...]
 
     @property
     def expected(self) -> Verdict:
@@ -39,18 +81,46 @@ class CellResult:
         return expected(self.client, self.server)
 
     @property
-    def unexpected(self) -> bool:
-        """Tell whether it is something else, be it better or worse, or says nothing."""
-        return self.broken or self.verdict is not self.expected
-
-    @property
     def because(self) -> str:
         """Say why no more than the expected verdict is expected."""
         return because(self.client, self.server)
 
+    def is_unexpected(self, run: Run) -> bool:
+        """Tell whether a run came out as something else, be it better or worse, or says nothing."""
+        return not run.sound or run.verdict is not self.expected
+
+    @property
+    def shown(self) -> Run:
+        """Return the run that speaks for the cell: the first unexpected one, else the first one."""
+        return next(filter(self.is_unexpected, self.runs), self.runs[0])
+
+    @property
+    def verdict(self) -> Verdict:
+        """Return what it was."""
+        return self.shown.verdict
+
+    @property
+    def unexpected(self) -> bool:
+        """Tell whether any run was."""
+        return self.is_unexpected(self.shown)
+
+    @property
+    def met(self) -> str:
+        """Say in a few words what came out, and what should have."""
+        run = self.shown
+        if run.broken:
+            return "broken"
+        if run.verdict is not self.expected:
+            return f"{run.verdict}, not {self.expected}"
+        return str(run.verdict) if run.sound else f"{run.verdict} without proof"
+
+    def again(self, backend: str) -> str:
+        """Return the command that repeats this cell."""
+        return f"python -m lab matrix --backend {backend} --pair {self.client},{self.server}"
+
     def as_json(self, backend: str) -> dict[str, Any]:
         """Return the cell as plain values."""
-        pair = (self.client, self.server)
+        run = self.shown
         return {
             "client": self.client,
             "server": self.server,
@@ -58,11 +128,25 @@ class CellResult:
             "expected": str(self.expected),
             "because": self.because,
             "unexpected": self.unexpected,
-            "broken": self.broken,
-            "reason": self.reason,
-            "opened_after_seconds": _rounded(self.opened_after),
-            "direct_after_seconds": _rounded(self.direct_after),
-            "again": f"python -m lab matrix --backend {backend} --nat {','.join(dict.fromkeys(pair))}",
+            "broken": run.broken,
+            "met": self.met,
+            "reason": run.reason,
+            "strategy": run.strategy,
+            "opened_after_seconds": rounded(run.opened_after),
+            "first_byte_after_seconds": rounded(run.first_byte_after),
+            "direct_after_seconds": rounded(run.direct_after),
+            "packets": None if run.packets is None else dict(zip(("client", "server"), run.packets, strict=True)),
+            "proof": None if run.proof is None else {"asked": run.proof.asked, "answered": run.proof.answered},
+            "runs": len(self.runs),
+            "unexpected_runs": sum(map(self.is_unexpected, self.runs)),
+            "verdicts": {str(one): sum(run.verdict is one for run in self.runs) for one in Verdict},
+            "first_byte": spread(self.runs, lambda run: run.first_byte_after),
+            "direct": spread(self.runs, lambda run: run.direct_after),
+            "packets_sent": spread(self.runs, lambda run: sum(run.packets) if run.packets else None),
+            "capture": run.capture,
+            "ciphertext": run.ciphertext,
+            "timeline": [{"at": round(one.at, 3), "what": one.what} for one in run.timeline],
+            "again": self.again(backend),
         }
 
 
@@ -101,31 +185,29 @@ class Matrix:
     def summary(self) -> str:
         """Return the last line."""
         counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in Verdict)
-        told = f"{len(self.cells)} cells of {self.backend} in {self.seconds:.1f} s"
+        runs = max((len(cell.runs) for cell in self.cells), default=1)
+        times = f", {runs} runs each," if runs > 1 else ""
+        told = f"{len(self.cells)} cells of {self.backend}{times} in {self.seconds:.1f} s"
         return f"{told}: {counts}; {len(self.unexpected)} unexpected"
 
 
-def grid(cells: Sequence[CellResult]) -> Table:
-    """Return a row for each client's NAT and a column for each server's."""
-    made = Table(title="client (rows) and server (columns)", title_justify="left", expand=False, show_lines=True)
-    made.add_column("")
-    servers = list(dict.fromkeys(cell.server for cell in cells))
-    for name in servers:
-        made.add_column(name, justify="center")
-    found = {(cell.client, cell.server): cell for cell in cells}
-    for client in dict.fromkeys(cell.client for cell in cells):
-        made.add_row(client, *(_shown(found.get((client, server))) for server in servers))
-    return made
+def percentile(values: Sequence[float], percent: float) -> float:
+    """Return the smallest value that so many percent of all do not exceed."""
+    return sorted(values)[max(math.ceil(len(values) * percent / 100), 1) - 1]
 
 
-def _shown(cell: CellResult | None) -> Text:
-    if cell is None:
-        return Text("–")
-    if cell.unexpected:
-        return Text("broken" if cell.broken else f"{cell.verdict}, not {cell.expected}", "bold red")
-    took = "" if cell.direct_after is None else f"\n{cell.direct_after:.1f} s"
-    return Text(f"{cell.verdict}{took}", COLOURS[cell.verdict])
+def spread(runs: Iterable[Run], of: Callable[[Run], float | None]) -> dict[str, Any]:
+    """Return the middle and the bad end of a figure over all runs that have it."""
+    values = [value for run in runs if (value := of(run)) is not None]
+    if not values:
+        return {"count": 0, "p50": None, "p95": None}
+    return {
+        "count": len(values),
+        "p50": round(percentile(values, 50), 3),
+        "p95": round(percentile(values, 95), 3),
+    }
 
 
-def _rounded(seconds: float | None) -> float | None:
+def rounded(seconds: float | None) -> float | None:
+    """Return seconds to the millisecond."""
     return None if seconds is None else round(seconds, 3)

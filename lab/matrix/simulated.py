@@ -1,32 +1,147 @@
-"""The matrix over the simulated internet: the endpoints are real, everything between them is a function."""
+"""The matrix over the simulated internet: the endpoints are real, everything between them is a function.
+
+A cell is over as soon as nothing more can come of it: both ends are direct, or they know that no direct path is to be
+had and none came in spite of it. All times are virtual, so that a cell is the same whatever the machine does.
+"""
 
 from __future__ import annotations
 
-import math
+import itertools
+import os
 import time
-from collections.abc import Sequence
-from itertools import product
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from typing import Final, NamedTuple
 
-from lab.matrix.expected import Verdict
-from lab.matrix.result import CellResult, Matrix
+from clawchat.nat.reasons import REASONS, Reason
+from clawchat.values.address import Path
+from lab.matrix.expected import Pair, Verdict
+from lab.matrix.result import CellResult, Matrix, Moment, Proof, Run
 from lab.sim.cell import SETTLE, Cell
 
+CELL_SECONDS: Final = 12.0
+"""How long a cell has to connect, and how long it has to become direct."""
 
-def try_simulated(names: Sequence[str], *, seed: int = 1) -> Matrix:
-    """Try every ordered pair of these presets."""
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY})
+"""Reasons after which an end tries nothing more for a long time."""
+
+DOUBT: Final = 3.0
+"""How long a path is watched that is said to stay on the relay."""
+
+PINGS: Final = 3
+"""How many times the other end is asked after the relays were cut off."""
+
+PING_EVERY: Final = 0.05
+PING_WAIT: Final = 1.0
+"""How long answers are waited for; a hundred times what one takes."""
+
+WORTHWHILE: Final = 200
+"""Runs from which a second process saves more time than it takes to start."""
+
+CHUNK: Final = 10
+"""Runs that a process takes at once."""
+
+
+class Trial(NamedTuple):
+    """One run of one pair."""
+
+    client: str
+    server: str
+    seed: int
+
+
+def try_simulated(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
+    """Try these pairs, each with so many seeds."""
     began = time.monotonic()
-    cells = tuple(_one(client, server, seed) for client, server in product(names, names))
+    trials = [Trial(client, server, seed) for client, server in pairs for seed in range(1, runs + 1)]
+    found = iter(_spread_out(trials) if len(trials) >= WORTHWHILE else map(tried, trials))
+    cells = tuple(CellResult(*pair, tuple(itertools.islice(found, runs))) for pair in pairs)
     return Matrix("sim", cells, time.monotonic() - began)
 
 
-def _one(client: str, server: str, seed: int) -> CellResult:
-    cell = Cell(client, server, seed=seed).run()
-    opened = cell.client.opened_at
-    return CellResult(
-        client,
-        server,
-        Verdict(cell.verdict),
+def _spread_out(trials: Sequence[Trial]) -> list[Run]:
+    """Try on all processors; what comes out does not depend on how many there are."""
+    with ProcessPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
+        return list(pool.map(tried, trials, chunksize=CHUNK))
+
+
+def tried(trial: Trial) -> Run:
+    """Run one session to its verdict. The timeline is told of the first seed, and of what went wrong."""
+    cell = Cell(trial.client, trial.server, seed=trial.seed)
+    cell.start()
+    if not cell.net.run(SETTLE + CELL_SECONDS, stop=lambda: cell.client.opened_at is not None):
+        return Run(Verdict.FAIL, str(cell.reason), packets=_sent(cell), timeline=_failed(cell))
+    cell.client.ping()
+    _settle(cell)
+    packets, verdict = _sent(cell), Verdict(cell.verdict)
+    cut_at = cell.net.now
+    proof = _cut_off(cell)
+    opened = cell.client.opened_at or SETTLE
+    first = cell.client.answered[0] if cell.client.answered else None
+    return Run(
+        verdict,
         str(cell.reason),
-        None if opened is None else opened - SETTLE,
-        None if math.isnan(cell.took) else cell.took,
+        opened_after=opened - SETTLE,
+        first_byte_after=None if first is None else first - SETTLE,
+        direct_after=None if cell.client.direct_at is None else cell.client.direct_at - opened,
+        strategy=_strategy(cell) if verdict is Verdict.DIRECT else "",
+        packets=packets,
+        proof=proof,
+        timeline=tuple(sorted((*_moments(cell), Moment(cut_at - SETTLE, f"relays cut off: {proof}")))),
     )
+
+
+def _settle(cell: Cell) -> None:
+    """Go on until both ends are direct, or nothing more is to be expected."""
+    until = cell.net.now + CELL_SECONDS
+    client, server = cell.client, cell.server
+
+    def settled() -> bool:
+        return bool(client.answered) and ((client.direct and server.direct) or client.session.path_reason in OVER)
+
+    cell.net.run(until, stop=settled)
+    if not cell.direct_both:
+        cell.net.run(min(until, cell.net.now + DOUBT), stop=lambda: cell.direct_both)
+
+
+def _cut_off(cell: Cell) -> Proof:
+    """Cut the relays off, and ask the other end whether it hears us."""
+    net, client = cell.net, cell.client
+    for relay in net.plan.hosts:
+        net.cut(relay)
+    before, began = len(client.answered), net.now
+    for number in range(PINGS):
+        net.at(began + number * PING_EVERY, client.ping)
+    net.run(began + PING_WAIT, stop=lambda: len(client.answered) >= before + PINGS)
+    return Proof(PINGS, len(client.answered) - before)
+
+
+def _sent(cell: Cell) -> tuple[int, int]:
+    return cell.client.party.sent, cell.server.party.sent
+
+
+def _strategy(cell: Cell) -> str:
+    """Name what opened the path: the reason, and the moves of both ends if there were any."""
+    memories = (end.party.endpoint.scout.memory for end in (cell.client, cell.server))
+    moves = dict.fromkeys(str(move) for memory in memories for move in memory.winners.values())
+    return str(cell.reason) + (f" ({' and '.join(moves)})" if moves else "")
+
+
+def _moments(cell: Cell) -> Iterator[Moment]:
+    """Go through what the two ends met."""
+    for who, end in (("client", cell.client), ("server", cell.server)):
+        if end.opened_at is not None:
+            yield Moment(end.opened_at - SETTLE, f"{who}: session up")
+        for at, event in end.moves:
+            yield Moment(at - SETTLE, f"{who}: now over {_named(event.path)} ({event.why})")
+    if cell.client.answered:
+        yield Moment(cell.client.answered[0] - SETTLE, "client: first ping answered")
+
+
+def _named(path: Path) -> str:
+    return "the relay" if path.relayed else str(path.remote)
+
+
+def _failed(cell: Cell) -> tuple[Moment, ...]:
+    meaning = REASONS[cell.reason]
+    return (Moment(CELL_SECONDS, f"client: gave up: {meaning.cause}"),)

@@ -23,6 +23,7 @@ from clawchat.values.events import (
     Event,
     ForwardReceived,
     PathChanged,
+    PingAnswered,
     SessionEnded,
     SessionOpened,
     StreamReadable,
@@ -53,6 +54,7 @@ class Peer:
         self.moves: list[tuple[float, PathChanged]] = []
         self.ended: list[SessionEnded] = []
         self.received = bytearray()
+        self.answered: list[float] = []
         self.on_relay: Callable[[int, int], None] = lambda _session, _link: None
         self.late = 0.0
 
@@ -60,6 +62,11 @@ class Peer:
     def session(self) -> Session:
         """The session between the two ends."""
         return self.party.endpoint.sessions[self.id]
+
+    def ping(self) -> None:
+        """Ask the other end to answer; `answered` has when it did."""
+        self.session.ping()
+        self.party.flush()
 
     @property
     def direct(self) -> bool:
@@ -88,6 +95,8 @@ class Peer:
                     self.direct_at = self.net.now
             case SessionEnded():
                 self.ended.append(event)
+            case PingAnswered(session) if session == self.id:
+                self.answered.append(self.net.now)
             case StreamReadable(session, stream) if session == self.id:
                 self.received += self.session.read(stream)
             case _:

@@ -11,11 +11,10 @@ from click.testing import CliRunner, Result
 
 from lab import cli
 from lab.commands.shared import EXIT_UNEXPECTED
-from lab.matrix import expected, simulated
-from lab.matrix.expected import BLOCKED, NAMES, NO_UDP, Verdict
-from lab.matrix.namespaces import result
-from lab.matrix.result import CellResult, Matrix, grid
-from lab.report import console
+from lab.matrix import simulated
+from lab.matrix.expected import BLOCKED, NAMES, NO_UDP, Table, Verdict, table
+from lab.matrix.result import CellResult, Matrix, Proof, Run
+from lab.matrix.session import judged
 
 
 def run(*arguments: str) -> Result:
@@ -38,23 +37,50 @@ def test_the_whole_matrix_over_the_simulator(tmp_path: Path) -> None:
     assert {(cell["verdict"], cell["because"]) for cell in blocked} == {("fail", NO_UDP)}
 
 
+def test_the_second_table_over_the_simulator(tmp_path: Path) -> None:
+    file = tmp_path / "matrix.json"
+    done = run("--backend", "sim", "--table", "second", "--json", str(file))
+    assert done.exit_code == 0, done.output
+    assert written(file)["summary"]["cells"] == len(table(Table.SECOND)) == 72
+
+
+def test_a_direct_path_is_proven_by_cutting_the_relays_off(tmp_path: Path) -> None:
+    file = tmp_path / "matrix.json"
+    done = run("--backend", "sim", "--nat", "port-restricted,symmetric-random", "--json", str(file))
+    assert done.exit_code == 0, done.output
+    proofs = [(cell["verdict"], cell["proof"]["answered"]) for cell in written(file)["cells"]]
+    assert proofs == [("direct", 3), ("direct", 3), ("direct", 3), ("relay", 0)]
+
+
+def test_a_seed_is_the_same_whoever_tries_it() -> None:
+    pairs = [("port-restricted", "symmetric-random"), ("open", "open")]
+    many = simulated.try_simulated(pairs, runs=simulated.WORTHWHILE // 2)
+    few = simulated.try_simulated(pairs, runs=3)
+    assert [cell.runs[:3] for cell in many.cells] == [cell.runs for cell in few.cells]
+    assert len({run.direct_after for run in many.cells[0].runs}) > 10
+
+
 @pytest.mark.netns
 def test_real_programs_behind_real_nats(tmp_path: Path) -> None:
     file = tmp_path / "matrix.json"
-    done = run("--nat", "address-restricted,port-restricted", "--json", str(file))
+    done = run("--nat", "address-restricted,symmetric-sequential", "--json", str(file))
     assert done.exit_code == 0, done.output
     found = written(file)
     assert found["summary"] == {"cells": 4, "unexpected": 0, "direct": 4, "relay": 0, "fail": 0}
     assert all(cell["opened_after_seconds"] < 10 for cell in found["cells"])
+    assert all(cell["proof"]["answered"] >= 3 for cell in found["cells"])
+    assert all(min(cell["packets"].values()) > 3 for cell in found["cells"])
 
 
 @pytest.mark.netns
-@pytest.mark.slow
-def test_real_programs_tell_a_relay_and_silence_from_a_direct_path(tmp_path: Path) -> None:
+def test_a_pair_is_repeated_by_the_command_that_its_cell_names(tmp_path: Path) -> None:
     file = tmp_path / "matrix.json"
-    done = run("--nat", "symmetric-random,udp-blocked", "--json", str(file))
+    done = run("--pair", "symmetric-random,symmetric-sequential", "--runs", "2", "--json", str(file))
     assert done.exit_code == 0, done.output
-    assert [cell["verdict"] for cell in written(file)["cells"]] == ["relay", "fail", "fail", "fail"]
+    (cell,) = written(file)["cells"]
+    assert (cell["verdicts"], cell["reason"]) == ({"direct": 0, "relay": 2, "fail": 0}, "both-symmetric")
+    assert cell["proof"] == {"asked": 1, "answered": 0}
+    assert cell["again"].endswith("--backend netns --pair symmetric-random,symmetric-sequential")
 
 
 @pytest.mark.parametrize("better", [Verdict.DIRECT, Verdict.FAIL])
@@ -62,20 +88,43 @@ def test_a_better_verdict_is_as_unexpected_as_a_worse_one(
     better: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "symmetric-random"
-    wrong = Matrix("sim", (CellResult(name, name, better, "a wonder"),))
-    monkeypatch.setattr(simulated, "try_simulated", lambda _names: wrong)
+    wrong = Matrix("sim", (CellResult(name, name, (Run(better, "a wonder"),)),))
+    monkeypatch.setattr(simulated, "try_simulated", lambda _pairs, runs: wrong if runs == 1 else None)
     file = tmp_path / "matrix.json"
     done = run("--backend", "sim", "--nat", name, "--json", str(file))
     assert done.exit_code == EXIT_UNEXPECTED
     assert f"{name} x {name}: {better}, not relay: a wonder" in done.stderr
+    assert f"again: python -m lab matrix --backend sim --pair {name},{name}" in done.stderr
     assert written(file)["summary"]["unexpected"] == 1
 
 
-@pytest.mark.parametrize("names", ["cone", "cgnat"])
-def test_a_nat_of_which_nothing_is_expected_is_refused(names: str) -> None:
-    done = run("--backend", "sim", "--nat", names)
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--nat", "port-restrict"), "did you mean 'port-restricted'?"),
+        (("--pair", "open"), "a pair is CLIENT,SERVER"),
+        (("--nat", "open", "--table", "all"), "one of --nat, --pair and --table"),
+    ],
+)
+def test_wrong_pairs_are_refused(arguments: tuple[str, ...], told: str) -> None:
+    done = run("--backend", "sim", *arguments)
     assert done.exit_code == 2
-    assert "port-restricted" in done.stderr
+    assert told in done.stderr
+
+
+def test_one_bad_run_spoils_a_cell() -> None:
+    good, bad = Run(Verdict.DIRECT, "punched"), Run(Verdict.RELAY, "no-answer")
+    cell = CellResult("open", "open", (good, bad, good))
+    assert (cell.unexpected, cell.verdict, cell.met) == (True, Verdict.RELAY, "relay, not direct")
+    assert cell.as_json("sim")["unexpected_runs"] == 1
+
+
+@pytest.mark.parametrize(("verdict", "answered"), [(Verdict.DIRECT, 0), (Verdict.RELAY, 1)])
+def test_a_verdict_that_the_cut_contradicts_is_unexpected(verdict: Verdict, answered: int) -> None:
+    name = "open" if verdict is Verdict.DIRECT else "symmetric-random"
+    cell = CellResult(name, name, (Run(verdict, "", proof=Proof(3, answered)),))
+    assert cell.unexpected
+    assert cell.met == f"{verdict} without proof"
 
 
 def event(kind: str, time: float, **fields: object) -> dict[str, Any]:
@@ -83,7 +132,7 @@ def event(kind: str, time: float, **fields: object) -> dict[str, Any]:
 
 
 DIRECT_PATH = "203.0.113.5:5000 (direct)"
-BEGUN = [event("connecting", 10.0), event("connected", 10.5, path="relay")]
+BEGUN = [event("connecting", 10.0, candidates=1, relays=2), event("connected", 10.5, path="relay")]
 
 
 @pytest.mark.parametrize(
@@ -92,19 +141,23 @@ BEGUN = [event("connecting", 10.0), event("connected", 10.5, path="relay")]
         ([], Verdict.FAIL, None),
         (BEGUN[:1], Verdict.FAIL, None),
         (BEGUN, Verdict.FAIL, None),
-        ([*BEGUN, event("pong", 11.0, path="relay")], Verdict.RELAY, None),
+        ([*BEGUN, event("pong", 11.0, path="relay", rtt_ms=1.0, not_direct="no-answer")], Verdict.RELAY, None),
         (
             [
                 *BEGUN,
                 event("path_changed", 12.0, path=DIRECT_PATH, why="punched"),
-                event("pong", 13.0, path=DIRECT_PATH),
+                event("pong", 13.0, path=DIRECT_PATH, rtt_ms=1.0),
             ],
             Verdict.DIRECT,
             1.5,
         ),
         # It had a direct path and lost it, so that is no direct path.
         (
-            [*BEGUN, event("path_changed", 12.0, path=DIRECT_PATH, why="punched"), event("pong", 13.0, path="relay")],
+            [
+                *BEGUN,
+                event("path_changed", 12.0, path=DIRECT_PATH, why="punched"),
+                event("pong", 13.0, path="relay", rtt_ms=1.0, not_direct="no-answer"),
+            ],
             Verdict.RELAY,
             None,
         ),
@@ -113,25 +166,27 @@ BEGUN = [event("connecting", 10.0), event("connected", 10.5, path="relay")]
 def test_a_verdict_is_the_path_that_carried_data_last(
     events: list[dict[str, Any]], verdict: Verdict, direct_after: float | None
 ) -> None:
-    cell = result("port-restricted", "open", events, "CC-SERVER-SILENT")
-    assert (cell.verdict, cell.direct_after) == (verdict, direct_after)
-    assert cell.reason == ("punched" if verdict is Verdict.DIRECT else "CC-SERVER-SILENT")
+    found = judged(("port-restricted", "open"), events, "CC-SERVER-SILENT", (0, 0))
+    assert (found.verdict, found.direct_after) == (verdict, direct_after)
+    reasons = {Verdict.DIRECT: "punched", Verdict.RELAY: "no-answer", Verdict.FAIL: "CC-SERVER-SILENT"}
+    assert found.reason == reasons[verdict]
+
+
+@pytest.mark.parametrize(("asked_at", "proven"), [(13.5, True), (12.5, False)])
+def test_only_pings_asked_after_the_cut_are_proof(asked_at: float, *, proven: bool) -> None:
+    late = event("pong", 14.0, path=DIRECT_PATH, rtt_ms=1000 * (14.0 - asked_at))
+    events = [*BEGUN, event("pong", 12.0, path=DIRECT_PATH, rtt_ms=1.0), late]
+    found = judged(("open", "open"), events, "", (0, 0), cut_at=13.0)
+    assert found.verdict is Verdict.DIRECT
+    assert found.sound is proven
+    assert any("relays cut off" in moment.what for moment in found.timeline)
 
 
 @pytest.mark.parametrize("code", ["CC-UNEXPECTED", ""])
 def test_a_program_that_broke_is_no_expected_failure(code: str) -> None:
-    assert not result("open", BLOCKED, BEGUN[:1], "CC-SERVER-SILENT").unexpected
-    cell = result("open", BLOCKED, BEGUN[:1], code)
-    assert (cell.verdict, cell.unexpected, cell.broken) == (Verdict.FAIL, True, True)
-    assert cell.reason != NO_UDP
-
-
-def test_a_grid_shows_what_is_unexpected() -> None:
-    screen = console()
-    with screen.capture() as seen:
-        screen.print(grid([CellResult("open", "open", Verdict.RELAY, "")]))
-    assert "relay, not direct" in seen.get()
-
-
-def test_the_best_verdict_does_not_depend_on_who_begins() -> None:
-    assert all(expected.expected(one, other) is expected.expected(other, one) for one in NAMES for other in NAMES)
+    pair = ("open", BLOCKED)
+    assert not CellResult(*pair, (judged(pair, BEGUN[:1], "CC-SERVER-SILENT", (0, 0)),)).unexpected
+    found = judged(pair, BEGUN[:1], code, (0, 0))
+    cell = CellResult(*pair, (found,))
+    assert (cell.verdict, cell.unexpected, cell.met) == (Verdict.FAIL, True, "broken")
+    assert found.reason != NO_UDP

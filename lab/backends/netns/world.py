@@ -31,6 +31,9 @@ CUT: Final = """table ip cut {
   set nodes {
     type ipv4_addr
   }
+  set pairs {
+    type ipv4_addr . ipv4_addr
+  }
   chain forward {
     type filter hook forward priority -20; policy accept;
   }
@@ -38,8 +41,9 @@ CUT: Final = """table ip cut {
 flush chain ip cut forward
 add rule ip cut forward ip saddr @nodes drop
 add rule ip cut forward ip daddr @nodes drop
+add rule ip cut forward ip saddr . ip daddr @pairs drop
 """
-"""How the router cuts nodes off; loading it again changes nothing."""
+"""How the router cuts nodes off, from everybody or from each other; loading it again changes nothing."""
 
 _worlds = itertools.count(1)
 """Distinguishes the worlds of one process in the names of their namespaces."""
@@ -174,6 +178,19 @@ class World:
         """Undo a cut."""
         for address in self._addresses(node):
             self._namespaces[ROUTER].run("nft", "delete", "element", "ip", "cut", "nodes", f"{{ {address} }}")
+
+    def part(self, one: str, others: Sequence[str]) -> None:
+        """Let the router drop whatever a host or a gateway next to it and these other ones send each other."""
+        self._namespaces[ROUTER].run("nft", "-f", "-", text=f"{CUT}{self._pairs('add', one, others)}")
+
+    def join(self, one: str, others: Sequence[str]) -> None:
+        """Undo a parting."""
+        self._namespaces[ROUTER].run("nft", "-f", "-", text=self._pairs("delete", one, others))
+
+    def _pairs(self, verb: str, one: str, others: Sequence[str]) -> str:
+        far = [address for other in others for address in self._addresses(other)]
+        ways = [way for here in self._addresses(one) for there in far for way in ((here, there), (there, here))]
+        return f"{verb} element ip cut pairs {{ {', '.join(' . '.join(way) for way in ways)} }}\n"
 
     def _addresses(self, node: str) -> tuple[str, ...]:
         if node in self.plan.hosts:
