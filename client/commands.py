@@ -38,6 +38,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "to": ("NAME TEXT", "say something to one person alone"),
     "name": ("NAME", "take another name"),
     "ping": ("", "measure the round trip"),
+    "rekey": ("", "change the session's keys now"),
     "status": ("", "show the session, its path and its safety words"),
     "quit": ("", "close the session and end"),
 }

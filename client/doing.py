@@ -37,6 +37,8 @@ async def _command(command: Command, link: Link, show: Callable[[UserEvent], Non
             link.rename(command.argument)
         case "ping":
             show(await link.ping(PING_TIMEOUT))
+        case "rekey":
+            link.rekey()
         case "status":
             show(link.status())
         case _:

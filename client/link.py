@@ -10,12 +10,12 @@ from collections.abc import Callable
 from typing import Final
 
 from clawchat.net.stream import StreamAborted
-from clawchat.net.user_events import Closed, PathChanged, PingLost, Pong, Said, Status, UserEvent, Welcomed
+from clawchat.net.user_events import Closed, KeysChanged, PathChanged, PingLost, Pong, Said, Status, UserEvent, Welcomed
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_client import ChatClient
 from clawchat.services.preface import StreamCode
 from clawchat.values.address import Path
-from clawchat.values.errors import ClawchatError, PersonalError, ProtocolViolation, SessionClosed
+from clawchat.values.errors import ClawchatError, PersonalError, ProtocolViolation, SessionClosed, UsageError
 from client.outbox import Outbox
 from client.peer import ChatStream, Peer, describe_path
 from client.pulse import Pulse
@@ -72,6 +72,7 @@ class Link:
         self._stream: ChatStream | None = None
         self._closing = False
         peer.on_path = self._path_changed
+        peer.on_keys = lambda epoch: emit(KeysChanged(epoch))
 
     # --- life --------------------------------------------------------------------------------------
 
@@ -149,6 +150,11 @@ class Link:
         self._chat.list_rooms()
         self._send()
 
+    def rekey(self) -> None:
+        """Change the session's keys; KeysChanged tells when both ends have them."""
+        with contextlib.suppress(SessionClosed, UsageError):  # it ends, and its keys with it
+            self._peer.rekey()
+
     async def ping(self, timeout: float) -> Pong | PingLost:
         """Measure one round trip, waiting at most ``timeout`` seconds."""
         return await self.pulse.ping(timeout)
@@ -219,6 +225,8 @@ class Link:
             sent=self.outbox.sent,
             delivered=self.outbox.delivered,
             age=round(figures.age, 1),
+            epoch=figures.epoch,
+            key_age=round(figures.key_age, 1),
         )
 
     # --- what happens ------------------------------------------------------------------------------

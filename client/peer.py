@@ -27,6 +27,7 @@ class Peer(Protocol):
     """The part of a connection that the chat uses."""
 
     on_path: Callable[[Path, str], None] | None
+    on_keys: Callable[[int], None] | None
 
     @property
     def words(self) -> str:
@@ -47,6 +48,9 @@ class Peer(Protocol):
 
     async def wait_closed(self) -> SessionClosed:
         """Wait for the end of the session and say how it ended."""
+
+    def rekey(self) -> None:
+        """Change the session's keys now."""
 
     def close(self) -> None:
         """Close the session once all that was written has arrived."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from clawchat.net.carrying import Post
 from clawchat.net.paths import Places
 from clawchat.values.address import Address
+from clawchat.values.limits import KEY_ROTATION
 from client.opening import Opened
 from client.settings import Way
 
@@ -27,4 +28,5 @@ class Plan:
     way: Way = Way.AUTO
     post: Post | None = None  # what carries the handshake instead of datagrams
     post_timeout: float = 0.0  # seconds until it must have brought an answer
+    key_rotation: float = KEY_ROTATION  # seconds that one set of keys is used for
     stun_servers: tuple[str, ...] = ()  # who tells where we are seen from outside, if the post must know

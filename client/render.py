@@ -14,6 +14,7 @@ from clawchat.net.user_events import (
     Connecting,
     Delivered,
     Joined,
+    KeysChanged,
     Left,
     Members,
     Message,
@@ -113,6 +114,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
         case PathChanged():
             why = _MOVES.get(event.why, event.why)
             return _info(f"now over {event.path}" + (f" ({why})" if why else ""))
+        case KeysChanged():
+            return _info(f"new keys (epoch {event.epoch})")
         case Silent():
             return _warn(f"no answer for {event.seconds:.0f} s, still trying")
         case Back():
@@ -224,6 +227,8 @@ def _status(event: Status) -> str:
     if event.not_direct:
         meaning = REASONS.get(event.not_direct)  # type: ignore[call-overload] # a StrEnum's members are found by text
         rows.append(f"  not direct    {meaning.cause if meaning else event.not_direct}")
+    if event.path:
+        rows.append(f"  keys          epoch {event.epoch}, {_span(event.key_age)} old")
     if event.words:
         rows.append(f"  safety words  {event.words}")
     if event.name:

@@ -85,6 +85,7 @@ class Request:
             way=way,
             post=post,
             post_timeout=self.timeout or (CARRY_TIMEOUT if self.drop is not None else MEETING_LIFE),
+            key_rotation=settings.encryption.key_rotation_interval,
             stun_servers=settings.networking.stun_servers,
         )
 

@@ -78,10 +78,20 @@ class Networking:
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """How often keys change."""
+
+    key_rotation_interval: float = option(
+        "seconds between new session keys; the server may ask for them sooner", default=3600.0, check=between(1, 3600)
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All of ``client.yaml``."""
 
     client: Client = section(Client)
+    encryption: Encryption = section(Encryption)
     networking: Networking = section(Networking)
 
 

@@ -26,7 +26,7 @@ sys.path[:0] = [str(CHECKOUT)]
 
 from clawchat.nat.portmap import mapper  # noqa: E402  (as above)
 from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the checkout must be on the path first)
-from clawchat.session import state  # noqa: E402  (as above)
+from clawchat.session import rekeying, state  # noqa: E402  (as above)
 from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
 from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
 from client.cli import cli as client_commands  # noqa: E402  (as above)
@@ -91,6 +91,10 @@ FRAMES: Final[dict[FrameType, tuple[Field, ...]]] = {
     FrameType.PUNCH: (Field("0E", 1), Field("round", 1), Field("generation", 4)),
     FrameType.REGISTER: (Field("0F", 1), Field("box", 16)),
     FrameType.FORWARD: (Field("10", 1), Field("length", 2), Field("box", 16), Field("datagram (length bytes)")),
+    FrameType.REKEY_1: (Field("11", 1), Field("epoch", 2), Field("public key", 32)),
+    FrameType.REKEY_2: (Field("12", 1), Field("epoch", 2), Field("public key", 32)),
+    FrameType.REKEY_PLEASE: (Field("13", 1), Field("epoch", 2)),
+    FrameType.COMPROMISED: (Field("15", 1), Field("scope", 1)),
 }
 
 
@@ -236,6 +240,11 @@ def session_states() -> str:
     return transitions(state.TRANSITIONS, state.State.HALF_OPEN)
 
 
+def rekeying_states() -> str:
+    """Draw how the keys of a session change."""
+    return transitions(rekeying.TRANSITIONS, rekeying.Phase.STEADY)
+
+
 def mapper_states() -> str:
     """Draw how a router is asked for a mapping."""
     return transitions(mapper.TRANSITIONS, mapper.State.IDLE)
@@ -320,6 +329,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "frames": frames,
     "close codes": close_codes,
     "session states": session_states,
+    "rekeying states": rekeying_states,
     "mapper states": mapper_states,
     "floors": floors,
     "limits": limit_tables,

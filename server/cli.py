@@ -143,6 +143,14 @@ def sessions(
 
 @cli.command()
 @which_server
+@click.option("--session", type=int, metavar="SESSION", help="Of this session only.")
+def rekey(directory: pathlib.Path | None, config: pathlib.Path | None, session: int | None) -> None:
+    """Have the keys of all sessions changed now; they change by themselves every hour."""
+    control.call(_home(directory, config).control, "rekey", session=session)
+
+
+@cli.command()
+@which_server
 @click.option("--name", help="What you are called in the chat; your login name without it.")
 def attach(directory: pathlib.Path | None, config: pathlib.Path | None, name: str | None) -> None:
     """Take part in the chat from this terminal, or from a script by lines."""

@@ -25,6 +25,7 @@ from clawchat.values.address import Address
 from clawchat.values.errors import PeerClosed, PersonalError, SessionClosed, UsageError
 from clawchat.values.events import (
     Event,
+    KeysChanged,
     PathChanged,
     SessionEnded,
     SessionOpened,
@@ -85,7 +86,9 @@ class Program:
         self.keylog = keylog is not None
         self.guests: dict[int, Guest] = {}
         self.log = log or Log()
-        config = EndpointConfig(unix_offset=time.time() - time.monotonic())
+        config = EndpointConfig(
+            unix_offset=time.time() - time.monotonic(), key_rotation=settings.encryption.key_rotation_interval
+        )
         self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
         self.node = Node(self.endpoint, on_event=self._on_event, beat=BEAT_SECONDS)
         self.relays = ServerRelays(self.endpoint, self.node, self.log, on_change=self._reach_changed)
@@ -259,6 +262,8 @@ class Program:
                 self.chat.writable(event.session, event.stream)
             case StreamReset() | StreamStopped():
                 self.chat.broken(event.session, event.stream)
+            case KeysChanged():
+                self.log.info("keys-changed", session=event.session, epoch=event.epoch)
             case PathChanged():
                 remote = self.relays.describe(event.path)
                 self.log.info("path-changed", session=event.session, remote=remote, why=event.why)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -14,7 +15,8 @@ from clawchat.net.control import Channel
 from clawchat.services.chat_codec import read_to_server, to_json
 from clawchat.services.chat_fields import clean_name
 from clawchat.services.preface import StreamCode
-from clawchat.values.errors import PersonalError, ProtocolViolation
+from clawchat.session.session import Session
+from clawchat.values.errors import PersonalError, ProtocolViolation, UsageError
 from clawchat.values.limits import MEETING_LIFE
 from server.health import check
 from server.invitations import DEFAULT_NAME
@@ -43,6 +45,7 @@ class Requests:
             "bootstrap": self._bootstrap,
             "disconnect": self._disconnect,
             "answer": self._answer,
+            "rekey": self._rekey,
         }
 
     async def _status(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
@@ -89,6 +92,8 @@ class Requests:
             "bytes_received": figures.bytes_received,
             "datagram_size": figures.datagram_size,
             "heard_seconds": round(figures.heard, 1),
+            "epoch": figures.epoch,
+            "key_age_seconds": round(figures.key_age),
         }
 
     async def _invite(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
@@ -114,11 +119,24 @@ class Requests:
         return {}
 
     async def _disconnect(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
-        number = request.get("session")
+        session = self._find(request.get("session"))
+        session.close(StreamCode.REFUSED, "closed by the operator", now=time.monotonic(), at_once=True)
+        self._program.node.wake()
+        return {}
+
+    def _find(self, number: object) -> Session:
+        """Return a guest's session. Raises PersonalError (CC-USAGE)."""
         session = self._program.endpoint.sessions.get(number) if isinstance(number, int) else None
         if session is None or number not in self._program.guests:
             raise PersonalError("CC-USAGE", f"there is no session {number}", "`clawchat-server sessions` lists them.")
-        session.close(StreamCode.REFUSED, "closed by the operator", now=time.monotonic(), at_once=True)
+        return session
+
+    async def _rekey(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
+        """Change the keys of one session, or of all."""
+        number = request.get("session")
+        for each in list(self._program.guests) if number is None else [number]:
+            with contextlib.suppress(UsageError):  # it is closing
+                self._find(each).rekey()
         self._program.node.wake()
         return {}
 

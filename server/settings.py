@@ -129,7 +129,7 @@ class Encryption:
     """How often keys and ports change."""
 
     key_rotation_interval: float = option(
-        f"seconds between new session keys{LATER}", default=3600.0, check=between(60, 3900)
+        "seconds between new session keys; a client may change them sooner", default=3600.0, check=between(1, 3600)
     )
     port_rotation_interval: float = option(
         f"seconds between new UDP ports; 0 keeps the port{LATER}", default=3600.0, check=between(0, 7 * 24 * 3600)

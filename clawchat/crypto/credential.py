@@ -67,10 +67,11 @@ class Credential:
     name: str
     """What the server calls itself."""
 
-    def canonical(self) -> bytes:
-        """Return the one byte string that stands for this credential.
+    def prologue(self) -> bytes:
+        """Return what binds a handshake to every field of this credential.
 
-        Every field has a length in front, so that no two credentials share a string.
+        Each has its length in front, so that no two credentials hash the same bytes; these are never put together,
+        since they hold secrets.
         """
         addresses = [encode_address(address) for address in self.candidates]
         fields = (
@@ -84,11 +85,11 @@ class Credential:
             self.valid_until.to_bytes(8, "big"),
             self.name.encode(),
         )
-        return _joined(fields)
-
-    def prologue(self) -> bytes:
-        """Return what binds a handshake to every field of this credential."""
-        return PROTOCOL + sha256(self.canonical()).digest()
+        digest = sha256()
+        for part in fields:
+            digest.update(len(part).to_bytes(4, "big"))
+            digest.update(part)
+        return PROTOCOL + digest.digest()
 
     def keys(self) -> CredentialKeys:
         """Derive the keys; each call makes new ones, which the caller wipes."""
@@ -160,5 +161,5 @@ def make_slot(  # noqa: PLR0913 - a credential has that many fields
     return Slot(credential, private, reusable=reusable)
 
 
-def _joined(fields: Sequence[bytes | bytearray]) -> bytes:
+def _joined(fields: Sequence[bytes]) -> bytes:
     return b"".join(len(part).to_bytes(4, "big") + part for part in fields)

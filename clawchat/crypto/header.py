@@ -35,6 +35,10 @@ class HeaderMask:
         self.mask_into = encryptor.update_into
         """Mask n blocks into a buffer of 16 * n + SPARE_BYTES bytes."""
 
+    def forget(self) -> None:
+        """Let go of the key, which OpenSSL overwrites; nothing can be masked any more."""
+        del self.mask, self.mask_into
+
 
 class HeaderCipher(HeaderMask):
     """Mask and unmask header blocks under one key: what a receiver needs."""
@@ -50,6 +54,11 @@ class HeaderCipher(HeaderMask):
         """Unmask n blocks of 16 bytes."""
         self.unmask_into = decryptor.update_into
         """Unmask n blocks into a buffer of 16 * n + SPARE_BYTES bytes."""
+
+    def forget(self) -> None:
+        """Let go of the key, which OpenSSL overwrites; nothing can be masked or unmasked any more."""
+        super().forget()
+        del self.unmask, self.unmask_into
 
 
 def _cipher(key: bytearray) -> Cipher[modes.ECB]:

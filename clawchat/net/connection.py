@@ -18,6 +18,7 @@ from clawchat.values.errors import SessionClosed
 from clawchat.values.events import (
     DatagramReceived,
     Event,
+    KeysChanged,
     PathChanged,
     PingAnswered,
     SessionEnded,
@@ -37,7 +38,7 @@ class Connection:
 
     Callbacks, each None at first: ``on_stream`` takes the streams the peer opens (without it they wait for
     ``accept_stream``), ``on_datagram`` unreliable messages, ``on_path`` the path in use and why it changed,
-    ``on_closed`` how the session ended.
+    ``on_keys`` the epoch of new keys, ``on_closed`` how the session ended.
     """
 
     def __init__(self, node: Node, session: Session) -> None:
@@ -48,6 +49,7 @@ class Connection:
         self.on_stream: Callable[[Stream], None] | None = None
         self.on_datagram: Callable[[bytes], None] | None = None
         self.on_path: Callable[[Path, str], None] | None = None
+        self.on_keys: Callable[[int], None] | None = None
         self.on_closed: Callable[[SessionClosed], None] | None = None
         self._node = node
         self._streams: dict[int, Stream] = {}
@@ -103,6 +105,12 @@ class Connection:
         finally:
             del self._pings[token]
 
+    def rekey(self) -> None:
+        """Change the session's keys now. Raises SessionClosed."""
+        self._require_open()
+        self.session.rekey()
+        self._node.wake()
+
     @property
     def streams(self) -> list[Stream]:
         """Return the streams that are not over in both directions."""
@@ -142,6 +150,8 @@ class Connection:
                     answer.set_result(event.rtt)
             case PathChanged() if self.on_path is not None:
                 self.on_path(event.path, event.why)
+            case KeysChanged() if self.on_keys is not None:
+                self.on_keys(event.epoch)
             case SessionEnded():
                 self._on_ended(event.error)
 

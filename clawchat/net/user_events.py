@@ -144,6 +144,13 @@ class PathChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """The session has new keys, as it has every hour; ``epoch`` counts them."""
+
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
 class Silent:
     """Nothing was heard for ``seconds``; the session goes on trying."""
 
@@ -202,6 +209,8 @@ class Status:
     delivered: int = 0
     age: float = 0.0
     not_direct: str | None = None
+    epoch: int = 0
+    key_age: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,6 +268,6 @@ class Closed:
 
 UserEvent: TypeAlias = (
     Connecting | Connected | Welcomed | Joined | Left | Renamed | Message | Said | Accepted | Delivered | Members
-    | Rooms | Refused | Missed | PathChanged | Silent | Back | Pong | PingLost | PingSummary | Status | NetCheck
-    | Notice | Problem | Closed
+    | Rooms | Refused | Missed | PathChanged | KeysChanged | Silent | Back | Pong | PingLost | PingSummary | Status
+    | NetCheck | Notice | Problem | Closed
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Collection, Iterator
 
 from clawchat.session.initiator import Attempt
 from clawchat.session.outbound import Transmit
@@ -10,7 +10,7 @@ from clawchat.values.address import Path
 from clawchat.values.timers import NEVER
 
 
-class Attempts(Container[bytes]):
+class Attempts(Collection[bytes]):
     """Handshakes under way, by the cid that their WELCOME will name."""
 
     __slots__ = ("_by_cid",)
@@ -20,6 +20,12 @@ class Attempts(Container[bytes]):
 
     def __contains__(self, cid: object) -> bool:
         return cid in self._by_cid
+
+    def __iter__(self) -> Iterator[bytes]:
+        return iter(self._by_cid)
+
+    def __len__(self) -> int:
+        return len(self._by_cid)
 
     def add(self, attempt: Attempt) -> None:
         """Hold an attempt."""
@@ -33,6 +39,11 @@ class Attempts(Container[bytes]):
         """Drop an attempt that is over, and overwrite its keys."""
         del self._by_cid[attempt.cid]
         attempt.wipe()
+
+    def forget_all(self) -> None:
+        """Drop every attempt, and overwrite its keys."""
+        for attempt in list(self._by_cid.values()):
+            self.forget(attempt)
 
     def abandon(self, attempt_id: int) -> None:
         """Drop an attempt by its id, if it is still under way."""

@@ -14,6 +14,7 @@ from clawchat.session.identity import Identity
 from clawchat.session.keys import ReceiveKeys, SendKeys
 from clawchat.session.machines import Machines
 from clawchat.session.meeting import Rendezvous
+from clawchat.session.rekeying import Names, Rekeying
 from clawchat.session.session import Session
 from clawchat.session.surroundings import Surroundings
 from clawchat.session.table import Table
@@ -21,6 +22,7 @@ from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
 from clawchat.values.limits import DEAD_PEER, MAX_DATAGRAM, MAX_STREAMS, SESSION_WINDOW, STREAM_WINDOW
+from clawchat.wire.frames import encode
 from clawchat.wire.handshake import SessionParameters
 
 PARAMETERS = SessionParameters(STREAM_WINDOW, SESSION_WINDOW, MAX_STREAMS, MAX_DATAGRAM, int(DEAD_PEER))
@@ -74,7 +76,6 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
     )
     send = SendKeys(DirectionKeys(secrets.send).aead, agreement.peer_cid, agreement.peer_header)
     receive = ReceiveKeys(DirectionKeys(secrets.receive).aead)
-    wipe(secrets.root)
     parameters = agreement.parameters
     streams = StreamTable(
         session_id,
@@ -87,6 +88,24 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
     machines = Machines(
         session_id, agreement.role, send, streams, path, world, rtt=rtt, rendezvous=agreement.rendezvous, now=now
     )
+    machines.rekeying = Rekeying(
+        agreement.role,
+        secrets.root,
+        secrets.handshake_hash,
+        send,
+        receive,
+        lambda frame: machines.out.control(encode(frame)),
+        world.random,
+        world.config.key_rotation,
+        now=now,
+    )
+    if keylog is not None:
+        machines.rekeying.log = (
+            keylog,
+            Names(agreement.own_cid, agreement.own_header_key, agreement.peer_cid, agreement.peer_header_key),
+        )
+    elif isinstance(agreement.peer_header_key, bytearray):
+        wipe(agreement.peer_header_key)  # its cipher is all that is needed
     return Session(
         identity,
         receive,

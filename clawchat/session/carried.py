@@ -139,6 +139,8 @@ class Carried:
         try:
             if not MIN_HELLO <= len(data) <= MAX_HELLO:
                 raise BadDatagram("length")
+            if not self._attempts:
+                raise BadDatagram("unknown")
             header = self._own_header.unmask(data[:BLOCK])
             attempt = self._attempts.get(header[:CID_BYTES])
             if attempt is None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from clawchat.transport.congestion import CongestionController
 from clawchat.transport.cubic import Cubic
 from clawchat.values.address import Address
-from clawchat.values.limits import HANDSHAKE_BURST, HANDSHAKE_RATE, MAX_HALF_OPEN, MAX_SESSIONS
+from clawchat.values.limits import HANDSHAKE_BURST, HANDSHAKE_RATE, KEY_ROTATION, MAX_HALF_OPEN, MAX_SESSIONS
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class EndpointConfig:
     ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
     controller of a new path, ``candidates`` is where this end may be reached. Without ``punch`` a session that
     began on a relay stays on it. ``unix_offset`` added to ``now``
-    gives Unix time, which HELLOs to reusable slots carry.
+    gives Unix time, which HELLOs to reusable slots carry. Keys are changed every ``key_rotation`` seconds.
     """
 
     handshake_rate: float = HANDSHAKE_RATE
@@ -29,3 +29,4 @@ class EndpointConfig:
     candidates: Sequence[Address] = ()
     punch: bool = True
     unix_offset: float = 0.0
+    key_rotation: float = KEY_ROTATION

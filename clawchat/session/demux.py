@@ -27,7 +27,7 @@ class Demultiplexer:
     only once a datagram of their size names a session.
     """
 
-    __slots__ = ("_awake", "_header", "_openers", "_stranger", "drops", "sessions")
+    __slots__ = ("_awake", "_header", "_openers", "_stranger", "drops", "over", "sessions")
 
     def __init__(self, header: HeaderCipher, awake: dict[Session, None], stranger: Stranger) -> None:
         self._header = header
@@ -36,9 +36,20 @@ class Demultiplexer:
         self._openers: dict[int, BatchOpener] = {}
         self.sessions: dict[bytes, Session] = {}
         self.drops: Counter[str] = Counter()
+        self.over = False
+
+    def forget(self) -> None:
+        """Let go of the header key: whatever arrives is refused from now on."""
+        self.over = True
+        self._header.forget()
+        self._openers.clear()
+        self.sessions.clear()
 
     def receive(self, data: memoryview, size: int, path: Path, *, now: float) -> None:
         """Take datagrams of ``size`` bytes each, the last perhaps shorter, that came end to end by one path."""
+        if self.over:
+            self.drops["over"] += 1
+            return
         total = len(data)
         if total <= size:
             self._receive_one(data, path, now=now)

@@ -18,6 +18,7 @@ from clawchat.crypto.noise import Secrets
 from clawchat.session.attempts import Attempts
 from clawchat.session.build import Agreement, build_session
 from clawchat.session.carried import Carried
+from clawchat.session.compromising import Compromising, Farewell
 from clawchat.session.config import EndpointConfig
 from clawchat.session.demux import Demultiplexer
 from clawchat.session.hellos import BUCKET_SECONDS
@@ -45,7 +46,7 @@ TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
 
 
-class Endpoint(Carried, Surveying):
+class Endpoint(Carried, Surveying, Compromising):
     """Demultiplex batches of datagrams to sessions, and collect what they send; answer nobody unknown."""
 
     def __init__(
@@ -62,7 +63,7 @@ class Endpoint(Carried, Surveying):
         self.abandoned = 0  # handshakes that we answered and nobody confirmed
         self._scout = Scout(self.emit)
         self._keylog = keylog
-        self._header_key = random(32)
+        self._header_key = bytearray(random(32))
         self._sessions: dict[int, Session] = {}
         self._attempts = Attempts()
         self._links = Links()
@@ -74,6 +75,7 @@ class Endpoint(Carried, Surveying):
         self._own_header = HeaderCipher(self._header_key)
         self._demux = Demultiplexer(self._own_header, self._awake, self._receive_stranger)
         self._schedule = Schedule(self._sessions)
+        self._farewell = Farewell()
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
         self._ids = count(1)
@@ -261,6 +263,7 @@ class Endpoint(Carried, Surveying):
         out: list[Transmit] = []
         while self._welcomes:
             out.append(self._welcomes.popleft())
+        self._farewell.take(out, now=now)
         self._attempts.transmit(out, now=now)
         self._links.divert(out, 0, self._sessions)
         bulk_room = TRANSMITS_PER_TURN // 4 - BATCHES_PER_TURN
@@ -277,6 +280,7 @@ class Endpoint(Carried, Surveying):
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is due, None if nothing is waited for."""
         deadline = min(self._schedule.next(), self._attempts.next_timeout(), self._responder.deadline)
+        deadline = min(deadline, self._farewell.deadline)
         return None if deadline == NEVER else deadline
 
     def handle_timeout(self, *, now: float) -> None:
@@ -317,6 +321,7 @@ class Endpoint(Carried, Surveying):
         link = self._links.close(session.id)
         if link is not None:
             self._relay_left(link)
+        session.machines.rekeying.wipe()
 
     def _new_cid(self) -> bytes:
         while True:

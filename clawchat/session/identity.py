@@ -22,7 +22,8 @@ class Identity(NamedTuple):
 class SessionStats(NamedTuple):
     """Figures of a session; times in seconds, sizes in bytes.
 
-    ``loss`` is the share of the packets sent that was lost, ``heard`` how long ago the peer was last heard.
+    ``loss`` is the share of the packets sent that was lost, ``heard`` how long ago the peer was last heard,
+    ``key_age`` how old the keys of the ``epoch`` are.
     """
 
     age: float
@@ -38,3 +39,5 @@ class SessionStats(NamedTuple):
     in_flight: int
     path: Path
     heard: float
+    epoch: int
+    key_age: float

@@ -35,6 +35,7 @@ from clawchat.wire.frames import (
     Stream,
 )
 from clawchat.wire.packet import BatchOpener, Run, split_number, unseal
+from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease
 
 _PACKET_NUMBER: Final = (1 << PACKET_NUMBER_BITS) - 1
 _SILENT_FRAMES: Final = (Ack, Padding, Close)
@@ -64,6 +65,9 @@ class Owner(Protocol):
     def on_violation(self, violation: ProtocolViolation, *, now: float) -> None:
         """Close the session: the peer broke a rule."""
 
+    def on_compromised(self, frame: Compromised) -> None:
+        """Destroy the session's keys and answer nothing: the peer declared them compromised."""
+
 
 class Inbound:
     """Open packets, alone or in batches, and dispatch their frames by the table ``_HANDLERS``."""
@@ -81,7 +85,8 @@ class Inbound:
     def receive_one(self, header: bytes, packet: memoryview, path: Path, *, now: float) -> None:
         """Take one packet whose plain header named this session. Raises BadDatagram."""
         number = split_number(header)
-        aead = self._keys.epochs.get(number >> PACKET_NUMBER_BITS)
+        epoch = number >> PACKET_NUMBER_BITS
+        aead = self._keys.epochs.get(epoch)
         if aead is None:
             raise BadDatagram("epoch")
         number &= _PACKET_NUMBER
@@ -92,17 +97,22 @@ class Inbound:
         probing = body[0] in PROBING
         newest = number > replay.top and not probing
         replay.mark(number)
+        if epoch > self._keys.heard:
+            self._machines.on_heard(epoch, now=now)
         self._arrived(len(packet), 1, path, newest=newest, probing=probing, now=now)
         self._take_body(body, number, path, now=now)
 
     def receive_run(self, batch: BatchOpener, run: Run, path: Path, *, now: float) -> bool:
         """Take a run of a loaded batch at once; False if its packets have to be taken one by one."""
-        aead = self._keys.epochs.get(run.number >> PACKET_NUMBER_BITS)
+        epoch = run.number >> PACKET_NUMBER_BITS
+        aead = self._keys.epochs.get(epoch)
         first = run.number & _PACKET_NUMBER
         replay = self._keys.replay
         if aead is None or not replay.check_run(first, run.length) or not batch.open(aead, run):
             return False
         replay.mark_run(first, run.length)
+        if epoch > self._keys.heard:
+            self._machines.on_heard(epoch, now=now)
         self._arrived(batch.size * run.length, run.length, path, newest=True, probing=False, now=now)
         stretch = batch.stream(run) if self._owner.state in _LIVE else None
         if stretch is None:
@@ -146,6 +156,9 @@ class Inbound:
 
     def _on_padding(self, _frame: Padding, _path: Path, _now: float) -> None:
         """Take note of nothing: padding has no meaning."""
+
+    def _on_compromised(self, frame: Compromised, _path: Path, _now: float) -> None:
+        self._owner.on_compromised(frame)
 
     def _on_ping(self, _frame: Ping, _path: Path, now: float) -> None:
         self._machines.acks.deadline = now
@@ -192,6 +205,15 @@ class Inbound:
     def _on_forward(self, frame: Forward, _path: Path, _now: float) -> None:
         self._emit(ForwardReceived(self._owner.id, frame.box, frame.data))
 
+    def _on_rekey_offer(self, frame: Rekey1, _path: Path, _now: float) -> None:
+        self._machines.rekeying.on_offer(frame)
+
+    def _on_rekey_answer(self, frame: Rekey2, _path: Path, now: float) -> None:
+        self._machines.on_rekey_answer(frame, now=now)
+
+    def _on_rekey_please(self, frame: RekeyPlease, _path: Path, _now: float) -> None:
+        self._machines.rekeying.on_please(frame)
+
 
 _LIVE: Final = frozenset({State.OPEN, State.FLUSHING})
 _LIVE_OR_CLOSING: Final = _LIVE | {State.CLOSING}
@@ -217,5 +239,9 @@ _HANDLERS: Final[dict[type[Frame], tuple[_Handler, frozenset[State]]]] = {
     Punch: (Inbound._on_punch, _LIVE),
     Register: (Inbound._on_register, _LIVE),
     Forward: (Inbound._on_forward, _LIVE),
+    Rekey1: (Inbound._on_rekey_offer, _LIVE),
+    Rekey2: (Inbound._on_rekey_answer, _LIVE),
+    RekeyPlease: (Inbound._on_rekey_please, _LIVE),
+    Compromised: (Inbound._on_compromised, _LIVE_OR_CLOSING),
 }
 """Which method takes a frame, and in which states it is heard; elsewhere it is ignored."""

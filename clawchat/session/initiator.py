@@ -74,7 +74,7 @@ class Attempt:
         credential: Credential,
         *,
         cid: bytes,
-        header_key: bytes,
+        header_key: bytes | bytearray,
         port: int,
         own: Sequence[Address],
         direct: bool,

@@ -65,6 +65,10 @@ class Links:
             del self._sessions[handle]
         return handle
 
+    def carrier(self, path: Path, sessions: Mapping[int, Session]) -> Session | None:
+        """Return the session with the relay of a relayed path, if there still is one."""
+        return sessions.get(self._sessions.get(path.port, 0))
+
     def take_in(self, event: ForwardReceived) -> bool:
         """Keep a forwarded datagram until ``arrivals`` is asked; tell whether it came by a link."""
         handle = self._ports.get(event.session)
@@ -87,7 +91,7 @@ class Links:
             if not transmit.path.relayed:
                 direct.append(transmit)
                 continue
-            relay = sessions.get(self._sessions.get(transmit.path.port, 0))
+            relay = self.carrier(transmit.path, sessions)
             if relay is not None:
                 box = address_box(transmit.path.remote)
                 data = transmit.data

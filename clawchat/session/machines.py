@@ -13,6 +13,7 @@ from clawchat.session.liveness import Liveness
 from clawchat.session.meeting import Meeting, Rendezvous
 from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent, Transmit
 from clawchat.session.punching import Punching
+from clawchat.session.rekeying import Rekeying
 from clawchat.session.surroundings import Surroundings
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
@@ -21,7 +22,8 @@ from clawchat.transport.rtt import INITIAL_RTT, RttEstimator
 from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
-from clawchat.values.events import PathChanged, PingAnswered, Role
+from clawchat.values.errors import ProtocolViolation
+from clawchat.values.events import KeysChanged, PathChanged, PingAnswered, Role
 from clawchat.values.limits import (
     ACK_DELAY_UNIT,
     BASE_DATAGRAM,
@@ -31,7 +33,9 @@ from clawchat.values.limits import (
     RELAYED_BASE_DATAGRAM,
     RELAYED_MAX_DATAGRAM,
 )
-from clawchat.wire.frames import Ack, Candidates, PathChallenge, PathResponse, encode
+from clawchat.values.timers import NEVER
+from clawchat.wire.frames import Ack, Candidates, CloseCode, PathChallenge, PathResponse, encode
+from clawchat.wire.rotation import Rekey2
 
 _BLACK_HOLE_PTOS: Final = 2
 """After this many probe timeouts in a row larger datagrams are taken to vanish (RFC 8899 section 4.3)."""
@@ -43,6 +47,7 @@ class Machines:
     __slots__ = (
         "_before",
         "_relay_rtt",
+        "_send",
         "_session",
         "_world",
         "acks",
@@ -53,6 +58,7 @@ class Machines:
         "paths",
         "punching",
         "recovery",
+        "rekeying",
         "role",
         "streams",
         "survey",
@@ -73,6 +79,8 @@ class Machines:
     ) -> None:
         self._session = session
         self._world = world
+        self._send = send
+        self.rekeying: Rekeying  # put in by who builds the session: it needs what the machines send by
         self.role = role
         self.streams = streams
         self.acks = AckMachine()
@@ -167,6 +175,8 @@ class Machines:
         """Append what may be sent now; return when pacing allows more, 0 if nothing waits for it."""
         if self.meeting is not None and not self.meeting.over:
             return self.meeting.transmit(out, now=now)
+        if self._send.number >= self._send.worn_at:
+            self.rekeying.begin()
         if self.punching is not None:
             self.punching.transmit(out, now=now)
             if self.punching.lost:
@@ -193,6 +203,39 @@ class Machines:
     def reason(self) -> Reason:
         """Why the path in use is used."""
         return Reason.AT_ONCE if self.punching is None else self.punching.reason
+
+    def deadline(self) -> float:
+        """Return when a machine of an open session has something to do."""
+        nearest = min(
+            self.recovery.deadline() or NEVER,
+            self.acks.deadline,
+            self.paths.deadline,
+            self.mtu.deadline,
+            self.rekeying.deadline,
+        )
+        return nearest if self.punching is None else min(nearest, self.punching.deadline)
+
+    def handle_timeout(self, *, now: float) -> None:
+        """Do what is due. Raises ProtocolViolation when the peer let the keys grow too old."""
+        if self.paths.deadline <= now:
+            self.paths.on_timeout()
+        if self.mtu.deadline <= now:
+            self.mtu.on_lost(now=now)
+        self.on_loss_timeout(now=now)
+        if self.rekeying.deadline <= now:
+            self.rekeying.on_timeout(now=now)
+            if self.rekeying.too_old(now=now):
+                raise ProtocolViolation(CloseCode.KEY_EXHAUSTED, "the keys are too old, and the peer changes none")
+
+    def on_heard(self, epoch: int, *, now: float) -> None:
+        """Change over to a new epoch: its first packet opened."""
+        self.rekeying.on_heard(epoch, now=now)
+        self._world.emit(KeysChanged(self._session, epoch))
+
+    def on_rekey_answer(self, frame: Rekey2, *, now: float) -> None:
+        """Send with the new keys, and at once, so that the peer changes over as well."""
+        if self.rekeying.on_answer(frame, now=now):
+            self.out.ping(None)
 
     def nudge(self) -> None:
         """Send something at once, even if what is under way fills the window."""

@@ -337,8 +337,8 @@ class Outbound:
         body = [PING_FRAME, bytes(size - OVERHEAD - len(PING_FRAME))]
         self._send_body(out, self._paths.current, body, (ProbeSent(size, self._paths.current),), now=now, probe=True)
 
-    def seal_close(self, frame: bytes, path: Path) -> Transmit:
-        """Seal a CLOSE, which is not remembered: it is repeated by its own rule."""
+    def seal_last(self, frame: bytes, path: Path) -> Transmit:
+        """Seal a last word, CLOSE or COMPROMISED, which is not remembered: it is repeated by its own rule."""
         keys = self._keys
         data = seal(keys.aead, keys.mask, keys.cid, keys.take(1), padded(frame))
         self.packets_sent += 1

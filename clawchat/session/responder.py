@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from hashlib import sha256
 from typing import NamedTuple
 
 from clawchat.crypto.credential import Slot
@@ -95,8 +96,9 @@ class Responder:
 
     def _refresh(self) -> None:
         self.deadline = min((armed.deadline for armed in self._armed.values()), default=NEVER)
-        keys = {bytes(armed.slot.credential.hello_header_key) for armed in self._armed.values()}
-        self._masks = {key: self._masks.get(key) or HeaderCipher(key) for key in keys}
+        keys = [armed.slot.credential.hello_header_key for armed in self._armed.values()]
+        named = {sha256(key).digest(): key for key in keys}  # a key must not stay in bytes, which can't be wiped
+        self._masks = {name: self._masks.get(name) or HeaderCipher(key) for name, key in named.items()}
 
     def armed(self) -> list[bytes]:
         """List the ids of the slots that may be joined."""
@@ -133,7 +135,7 @@ class Responder:
         path: Path,
         *,
         cid: bytes,
-        header_key: bytes,
+        header_key: bytes | bytearray,
         candidates: tuple[Address, ...],
         keylog: KeyLog | None,
         bucket: int,

@@ -10,6 +10,7 @@ from typing import Final
 
 from clawchat.nat.reasons import Reason
 from clawchat.session.closing import Closing
+from clawchat.session.figures import measure
 from clawchat.session.identity import Identity, SessionStats
 from clawchat.session.inbound import Inbound
 from clawchat.session.keys import ReceiveKeys
@@ -19,6 +20,7 @@ from clawchat.session.state import State, Trigger, advance
 from clawchat.session.table import Table
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import (
+    Compromised,
     HandshakeFailed,
     LocallyClosed,
     PathsExhausted,
@@ -28,10 +30,12 @@ from clawchat.values.errors import (
     TimedOut,
     UsageError,
 )
-from clawchat.values.events import Role, SessionEnded, SessionOpened, SlotConfirmed
+from clawchat.values.events import CompromisedHeard, Role, SessionEnded, SessionOpened, SlotConfirmed
 from clawchat.values.limits import CONFIRM_TIMEOUT, DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
 from clawchat.values.timers import NEVER, Timer, Timers
 from clawchat.wire.frames import Close, CloseCode, Register, encode
+from clawchat.wire.rotation import Compromised as CompromisedFrame
+from clawchat.wire.rotation import Scope
 
 _TALKING: Final = frozenset({State.OPEN, State.FLUSHING})
 
@@ -186,6 +190,11 @@ class Session:
         self.machines.out.ping(Question(token))
         self._table.wake(self)
 
+    def rekey(self) -> None:
+        """Change the keys now, or ask the client to, unless that is under way; KeysChanged follows."""
+        self._require_open().rekeying.begin()
+        self._table.wake(self)
+
     def nudge(self) -> None:
         """Show the peer our address at once, and probe without patience: the network changed."""
         if self.state in _TALKING:
@@ -208,22 +217,7 @@ class Session:
 
     def stats(self, *, now: float) -> SessionStats:
         """Return the session's figures."""
-        recovery, out = self.machines.recovery, self.machines.out
-        return SessionStats(
-            age=now - self._born,
-            rtt=recovery.rtt.smoothed,
-            rtt_min=recovery.rtt.minimum,
-            loss=recovery.packets_lost / max(1, recovery.packets_sent),
-            bytes_sent=out.bytes_sent,
-            bytes_received=self._inbound.bytes_received,
-            packets_sent=out.packets_sent,
-            packets_received=self._inbound.packets_received,
-            datagram_size=self.machines.mtu.size,
-            window=recovery.congestion.window,
-            in_flight=recovery.in_flight,
-            path=self.path,
-            heard=now - self.machines.live.heard_at,
-        )
+        return measure(self.machines, self._inbound, born=self._born, now=now)
 
     def _require_open(self) -> Machines:
         if self.state is not State.OPEN:
@@ -250,6 +244,14 @@ class Session:
     def on_peer_closed(self, frame: Close) -> None:
         """End: the peer said so."""
         self._end(PeerClosed(frame.code, frame.reason), Trigger.PEER_CLOSED)
+
+    def on_compromised(self, frame: CompromisedFrame | None, *, everything: bool = False) -> None:
+        """End, and destroy the keys: the peer told us to, or this end does (None), with ``everything`` it has."""
+        if frame is not None:
+            everything = frame.scope is Scope.ALL
+            self._table.emit(CompromisedHeard(self.id, everything))
+        self._end(Compromised(told=frame is not None, everything=everything), Trigger.COMPROMISED)
+        self.machines.rekeying.wipe()
 
     def on_violation(self, violation: ProtocolViolation, *, now: float) -> None:
         """Close: the peer broke a rule."""
@@ -296,33 +298,24 @@ class Session:
         if self.state in _TALKING or (self.state is State.HALF_OPEN and self.machines.meeting is not None):
             self._timers.set(Timer.PACING, self.machines.transmit(out, now=now) or NEVER)
         elif self.state is State.CLOSING and self._closing.due:
-            out.append(self.machines.out.seal_close(self._closing.take(), self.path))
+            out.append(self.machines.out.seal_last(self._closing.take(), self.path))
 
     def next_timeout(self) -> float:
         """Return the nearest deadline, NEVER if there is none."""
         if self.state is State.CLOSING:
             return self._closing.deadline
         deadline = self._timers.next()
-        if self.state in _TALKING:
-            machines = self.machines
-            loss = machines.recovery.deadline()
-            if loss is not None and loss < deadline:
-                deadline = loss
-            deadline = min(deadline, machines.acks.deadline, machines.paths.deadline, machines.mtu.deadline)
-            if machines.punching is not None:
-                deadline = min(deadline, machines.punching.deadline)
-        return deadline
+        return min(deadline, self.machines.deadline()) if self.state in _TALKING else deadline
 
     def handle_timeout(self, *, now: float) -> None:
         """Do what is due."""
         for timer in self._timers.expired(now=now):
             self._on_timer(timer, now=now)
         if self.state in _TALKING:
-            if self.machines.paths.deadline <= now:
-                self.machines.paths.on_timeout()
-            if self.machines.mtu.deadline <= now:
-                self.machines.mtu.on_lost(now=now)
-            self.machines.on_loss_timeout(now=now)
+            try:
+                self.machines.handle_timeout(now=now)
+            except ProtocolViolation as violation:
+                self.on_violation(violation, now=now)
         elif self.state is State.CLOSING and self._closing.deadline <= now and self._closing.on_timeout(now=now):
             self.state = advance(self.state, Trigger.LINGERED)
 

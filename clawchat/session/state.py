@@ -29,6 +29,7 @@ class Trigger(Enum):
     PEER_CLOSED = "peer closed"
     TIMED_OUT = "timed out"
     LINGERED = "lingered"
+    COMPROMISED = "compromised"
 
 
 TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
@@ -36,22 +37,26 @@ TRANSITIONS: Final[dict[State, dict[Trigger, State]]] = {
         Trigger.CONFIRMED: State.OPEN,
         Trigger.CLOSE_ASKED: State.CLOSING,
         Trigger.TIMED_OUT: State.CLOSED,
+        Trigger.COMPROMISED: State.CLOSED,
     },
     State.OPEN: {
         Trigger.CLOSE_ASKED: State.FLUSHING,
         Trigger.VIOLATED: State.CLOSING,
         Trigger.PEER_CLOSED: State.CLOSED,
         Trigger.TIMED_OUT: State.CLOSED,
+        Trigger.COMPROMISED: State.CLOSED,
     },
     State.FLUSHING: {
         Trigger.FLUSHED: State.CLOSING,
         Trigger.VIOLATED: State.CLOSING,
         Trigger.PEER_CLOSED: State.CLOSED,
         Trigger.TIMED_OUT: State.CLOSED,
+        Trigger.COMPROMISED: State.CLOSED,
     },
     State.CLOSING: {
         Trigger.PEER_CLOSED: State.CLOSED,
         Trigger.LINGERED: State.CLOSED,
+        Trigger.COMPROMISED: State.CLOSED,
     },
     State.CLOSED: {},
 }

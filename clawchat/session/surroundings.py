@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from clawchat.session.config import EndpointConfig
 from clawchat.session.scouting import Scout
 from clawchat.transport.congestion import CongestionController
 from clawchat.values.address import Address, Path
@@ -32,6 +33,10 @@ class Surroundings(Protocol):
 
     def observed(self, path: Path, address: Address, *, at: float, now: float) -> None:
         """Take note of what a server saw of a port of ours, by a datagram that left ``at``."""
+
+    @property
+    def config(self) -> EndpointConfig:
+        """Return the endpoint's limits and habits."""
 
     @property
     def scout(self) -> Scout:

@@ -73,9 +73,16 @@ class PathsExhausted(SessionClosed):
 
 
 class Compromised(SessionClosed):
-    """All keys were destroyed on purpose."""
+    """The session's keys were destroyed on purpose; ``told`` by the peer, with ``everything`` not only those."""
 
     code = "CC-COMPROMISED"
+
+    def __init__(self, *, told: bool, everything: bool) -> None:
+        who = "the other end" if told else "this end"
+        what = "everything" if everything else "this session"
+        super().__init__(f"{who} declared the keys compromised, and {what} was destroyed")
+        self.told = told
+        self.everything = everything
 
 
 class PersonalError(ClawchatError):

@@ -154,6 +154,22 @@ class PathChanged:
     why: str
 
 
+@dataclass(frozen=True, slots=True)
+class KeysChanged:
+    """Both ends have the keys of this epoch, and those before it are gone or end in seconds."""
+
+    session: int
+    epoch: int
+
+
+@dataclass(frozen=True, slots=True)
+class CompromisedHeard:
+    """The peer declared the keys compromised: the session's are gone, and ``everything`` else is to go as well."""
+
+    session: int
+    everything: bool
+
+
 Event = (
     OpenPort
     | ClosePort
@@ -171,4 +187,6 @@ Event = (
     | BoxRegistered
     | ForwardReceived
     | PathChanged
+    | KeysChanged
+    | CompromisedHeard
 )

@@ -54,6 +54,12 @@ MAX_PACKET_NUMBER: Final = (1 << 48) - 1
 MAX_EPOCH_PACKETS: Final = 1 << 23
 """No key seals more packets than this (NIST SP 800-38D asks for at most 2^32)."""
 
+REKEY_PACKETS: Final = 1 << 22
+"""After this many packets under one key a new one is asked for, whatever the time."""
+
+LAST_EPOCH: Final = HEADER_EPOCH_WELCOME - 1
+"""The last epoch a session can have; with a new key every hour it lasts seven years."""
+
 MAX_STREAMS: Final = 256
 """How many streams the peer may have open at once."""
 
@@ -100,6 +106,21 @@ KEEPALIVE: Final = 15.0
 
 DEAD_PEER: Final = 180.0
 """Without a packet for this long the session is over and its keys are wiped."""
+
+KEY_ROTATION: Final = 3600.0
+"""How long a client uses one set of keys (`key_rotation_interval`), and how long a server waits to ask for another."""
+
+KEY_JITTER: Final = 0.05
+"""A client begins a new epoch up to this share of the interval sooner, so that its server need not ask."""
+
+MAX_KEY_AGE: Final = 3900.0
+"""A session whose keys are older than 65 minutes ends: its peer will not change them."""
+
+COMPROMISED_TIMES: Final = (0.0, 0.1, 0.3, 1.0, 2.0)
+"""When copies of COMPROMISED leave, seconds after the keys are gone; there is no answer that could tell of loss."""
+
+OLD_KEY_LIFE: Final = 10.0
+"""How long the key of an epoch opens what comes late, once a packet of the next epoch has opened."""
 
 JITTER: Final = 0.2
 """Timers that two hosts could run in step move by up to this share, both ways."""

@@ -17,6 +17,7 @@ from clawchat.wire.frames import (
     CANDIDATES,
     CHALLENGE_BYTES,
     CLOSE,
+    COMPROMISED,
     DATAGRAM,
     DATAGRAM_HEADER,
     FIN,
@@ -28,6 +29,8 @@ from clawchat.wire.frames import (
     MAX_STREAM_DATA,
     MAX_STREAMS,
     PUNCH,
+    REKEY,
+    REKEY_PLEASE,
     RESET,
     STOP,
     STREAM,
@@ -53,6 +56,7 @@ from clawchat.wire.frames import (
     Stop,
     Stream,
 )
+from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease, Scope
 
 _ZEROS: Final = bytes(MAX_DATAGRAM)
 MAX_OFFSET: Final = (1 << 63) - 1
@@ -188,6 +192,27 @@ def _decode_forward(data: bytes, at: int) -> tuple[Forward, int]:
     return Forward(box, _take(data, at, length, "FORWARD")), at + length
 
 
+def _decode_rekey_1(data: bytes, at: int) -> tuple[Rekey1, int]:
+    _, epoch, public = REKEY.unpack_from(data, at)
+    return Rekey1(epoch, public), at + REKEY.size
+
+
+def _decode_rekey_2(data: bytes, at: int) -> tuple[Rekey2, int]:
+    _, epoch, public = REKEY.unpack_from(data, at)
+    return Rekey2(epoch, public), at + REKEY.size
+
+
+def _decode_rekey_please(data: bytes, at: int) -> tuple[RekeyPlease, int]:
+    return RekeyPlease(REKEY_PLEASE.unpack_from(data, at)[1]), at + REKEY_PLEASE.size
+
+
+def _decode_compromised(data: bytes, at: int) -> tuple[Compromised, int]:
+    scope = COMPROMISED.unpack_from(data, at)[1]
+    if scope > max(Scope):
+        raise _malformed("COMPROMISED")
+    return Compromised(Scope(scope)), at + COMPROMISED.size
+
+
 _DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     FrameType.PADDING: _decode_padding,
     FrameType.PING: _decode_ping,
@@ -206,6 +231,10 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     FrameType.PUNCH: _decode_punch,
     FrameType.REGISTER: _decode_register,
     FrameType.FORWARD: _decode_forward,
+    FrameType.REKEY_1: _decode_rekey_1,
+    FrameType.REKEY_2: _decode_rekey_2,
+    FrameType.REKEY_PLEASE: _decode_rekey_please,
+    FrameType.COMPROMISED: _decode_compromised,
 }
 
 

@@ -18,6 +18,10 @@
     PUNCH            0E | round u8 | generation u32
     REGISTER         0F | box 16
     FORWARD          10 | length u16 | box 16 | datagram
+    REKEY_1          11 | epoch u16  | public key 32
+    REKEY_2          12 | epoch u16  | public key 32
+    REKEY_PLEASE     13 | epoch u16
+    COMPROMISED      15 | scope u8 (0: the session, 1: all)
 
 ACK: ``first`` is how many numbers below ``largest`` are acknowledged with it; each further range leaves
 out ``gap`` numbers below the previous one and then acknowledges ``length``. An unknown type is a
@@ -34,6 +38,7 @@ from typing import Final, NamedTuple
 from clawchat.values.address import Address, encode_address
 from clawchat.values.habit import UNKNOWN, Habit
 from clawchat.values.limits import BLOCK, MAX_DATAGRAM
+from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease
 
 
 class FrameType(IntEnum):
@@ -56,6 +61,10 @@ class FrameType(IntEnum):
     PUNCH = 0x0E
     REGISTER = 0x0F
     FORWARD = 0x10
+    REKEY_1 = 0x11
+    REKEY_2 = 0x12
+    REKEY_PLEASE = 0x13
+    COMPROMISED = 0x15
 
 
 class CloseCode(IntEnum):
@@ -70,6 +79,7 @@ class CloseCode(IntEnum):
     ACK_UNSENT = 6
     TOO_MUCH = 7
     KEY_EXHAUSTED = 8
+    REKEY = 9
     APPLICATION = 256
 
 
@@ -94,6 +104,9 @@ CANDIDATES = struct.Struct(">BIBBB")
 HABIT = struct.Struct(">hHHH")
 PUNCH = struct.Struct(">BBI")
 FORWARD = struct.Struct(">BH16s")
+REKEY = struct.Struct(">BH32s")
+REKEY_PLEASE = struct.Struct(">BH")
+COMPROMISED = struct.Struct(">BB")
 
 BOX_BYTES: Final = 16
 FORWARD_HEADER: Final = FORWARD.size
@@ -228,24 +241,10 @@ class Forward(NamedTuple):
 
 
 Frame = (
-    Padding
-    | Ping
-    | Ack
-    | Stream
-    | Reset
-    | Stop
-    | MaxData
-    | MaxStreamData
-    | MaxStreams
-    | Datagram
-    | Close
-    | PathChallenge
-    | PathResponse
-    | Candidates
-    | Punch
-    | Register
-    | Forward
-)
+    Padding | Ping | Ack | Stream | Reset | Stop | MaxData | MaxStreamData | MaxStreams | Datagram | Close
+    | PathChallenge | PathResponse | Candidates | Punch | Register | Forward
+    | Rekey1 | Rekey2 | RekeyPlease | Compromised
+)  # fmt: skip
 
 
 def encode_ack(ranges: Sequence[tuple[int, int]], delay: int) -> bytes:
@@ -319,6 +318,14 @@ def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one row for
             return bytes((FrameType.REGISTER,)) + box
         case Forward(box, data):
             return FORWARD.pack(FrameType.FORWARD, len(data), box) + data
+        case Rekey1(epoch, public):
+            return REKEY.pack(FrameType.REKEY_1, epoch, public)
+        case Rekey2(epoch, public):
+            return REKEY.pack(FrameType.REKEY_2, epoch, public)
+        case RekeyPlease(epoch):
+            return REKEY_PLEASE.pack(FrameType.REKEY_PLEASE, epoch)
+        case Compromised(scope):
+            return COMPROMISED.pack(FrameType.COMPROMISED, scope)
         case Candidates(generation, addresses, spares, nat):
             head = CANDIDATES.pack(FrameType.CANDIDATES, generation, len(addresses), len(spares), nat.ports)
             return head + _encode_habit(nat) + b"".join(map(encode_address, addresses + spares))

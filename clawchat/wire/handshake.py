@@ -114,9 +114,11 @@ def seal_hello(  # noqa: PLR0913 - everything a HELLO is made of
     if not MIN_HELLO <= size <= MAX_HELLO:
         raise UsageError(f"a HELLO can't have {size} bytes")
     flags = 0 if hello.bucket is None else _HAS_BUCKET
-    head = _HELLO.pack(PROTOCOL_VERSION, flags, hello.cid) + hello.header_key
+    head = bytearray(_HELLO.pack(PROTOCOL_VERSION, flags, hello.cid)) + hello.header_key
     tail = b"" if hello.bucket is None else _BUCKET.pack(hello.bucket)
-    message = initiator.write_hello(_with_candidates(head, hello.candidates, tail, size))
+    payload = _with_candidates(head, hello.candidates, tail, size)
+    message = initiator.write_hello(payload)
+    wipe(head, payload)
     plain = credential.slot_id + random(BLOCK - len(credential.slot_id))
     if keylog is not None:
         keylog(hello_line(credential.slot_id, credential.hello_header_key, keys.hello))
@@ -169,9 +171,11 @@ def seal_welcome(  # noqa: PLR0913 - everything a WELCOME is made of
     """
     if not MIN_HELLO <= size <= MAX_HELLO:
         raise UsageError(f"a WELCOME can't have {size} bytes")
-    head = _WELCOME.pack(PROTOCOL_VERSION, welcome.cid) + welcome.header_key + encode_address(welcome.observed)
-    payload = _with_candidates(head, welcome.candidates, _PARAMETERS.pack(*welcome.parameters), size)
+    head = bytearray(_WELCOME.pack(PROTOCOL_VERSION, welcome.cid)) + welcome.header_key
+    tail = _PARAMETERS.pack(*welcome.parameters)
+    payload = _with_candidates(head, welcome.candidates, tail, size, middle=encode_address(welcome.observed))
     message = responder.write_welcome(payload, ephemeral)
+    wipe(head, payload)
     marker = HEADER_EPOCH_WELCOME.to_bytes(2, "big")
     plain = hello.cid + marker + random(BLOCK - len(hello.cid) - len(marker))
     if keylog is not None:
@@ -219,15 +223,18 @@ def unseal(datagram: bytes | memoryview, key: bytes | bytearray) -> bytes:
     return body[_LENGTH.size : end]
 
 
-def _with_candidates(head: bytes, candidates: tuple[Address, ...], tail: bytes, size: int) -> bytes:
-    room = size - _ENVELOPE - len(head) - 1 - len(tail)
+def _with_candidates(
+    head: bytearray, candidates: tuple[Address, ...], tail: bytes, size: int, *, middle: bytes = b""
+) -> bytearray:
+    """Put a payload together in one piece of memory, which the caller wipes: it holds a header key."""
+    room = size - _ENVELOPE - len(head) - len(middle) - 1 - len(tail)
     chosen: list[bytes] = []
     for encoded in map(encode_address, candidates[:MAX_OBSERVED_CANDIDATES]):
         room -= len(encoded)
         if room < 0:
             break
         chosen.append(encoded)
-    return b"".join((head, bytes((len(chosen),)), *chosen, tail))
+    return bytearray().join((head, middle, bytes((len(chosen),)), *chosen, tail))
 
 
 def decode_hello(payload: memoryview) -> Hello:

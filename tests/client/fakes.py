@@ -87,6 +87,8 @@ class FakePeer:
 
     def __init__(self, server: FakeServer) -> None:
         self.on_path: Callable[[Path, str], None] | None = None
+        self.on_keys: Callable[[int], None] | None = None
+        self.epoch = 0
         self.path = PATH
         self.heard = 0.0
         self.rtt = 0.0125
@@ -96,12 +98,19 @@ class FakePeer:
         self._ended: asyncio.Future[SessionClosed] = asyncio.get_running_loop().create_future()
 
     def stats(self) -> SessionStats:
-        return SessionStats(3.0, self.rtt, self.rtt, 0.0, 0, 0, 0, 0, 1200, 0, 0, self.path, self.heard)
+        return SessionStats(
+            3.0, self.rtt, self.rtt, 0.0, 0, 0, 0, 0, 1200, 0, 0, self.path, self.heard, self.epoch, 3.0
+        )
 
     def open_stream(self) -> FakeStream:
         stream = FakeStream(self._server)
         self._server.streams.append(stream)
         return stream
+
+    def rekey(self) -> None:
+        self.epoch += 1
+        assert self.on_keys is not None
+        self.on_keys(self.epoch)
 
     async def ping(self) -> float:
         await self.answering.wait()

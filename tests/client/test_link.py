@@ -9,6 +9,7 @@ from clawchat.net.user_events import (
     Accepted,
     Delivered,
     Joined,
+    KeysChanged,
     Members,
     Message,
     PathChanged,
@@ -189,6 +190,16 @@ def test_bytes_that_are_no_chat_end_it() -> None:
             error = await ann.link.ended
             assert isinstance(error, PersonalError)
             assert error.code == "CC-VERSION"
+
+    asyncio.run(scene())
+
+
+def test_new_keys_are_told_and_stand_in_the_status() -> None:
+    async def scene() -> None:
+        async with Person(FakeServer(), "ann") as ann:
+            ann.link.rekey()
+            assert ann.told(KeysChanged) == [KeysChanged(1)]
+            assert ann.link.status().epoch == 1
 
     asyncio.run(scene())
 

@@ -13,7 +13,7 @@ from clawchat.crypto.header import HeaderCipher
 from clawchat.crypto.noise import OVERHEAD, Initiator
 from clawchat.values.address import Address, encode_address
 from clawchat.values.limits import BLOCK, TAG
-from clawchat.wire import frames
+from clawchat.wire import frames, rotation
 from clawchat.wire.frames import FrameType
 from clawchat.wire.handshake import (
     Hello,
@@ -50,6 +50,10 @@ SAMPLES: dict[FrameType, tuple[frames.Frame, int]] = {
     FrameType.PUNCH: (frames.Punch(1, 2), 0),
     FrameType.REGISTER: (frames.Register(bytes(16)), 0),
     FrameType.FORWARD: (frames.Forward(bytes(16), b"data"), 4),
+    FrameType.REKEY_1: (rotation.Rekey1(1, bytes(32)), 0),
+    FrameType.REKEY_2: (rotation.Rekey2(1, bytes(32)), 0),
+    FrameType.REKEY_PLEASE: (rotation.RekeyPlease(1), 0),
+    FrameType.COMPROMISED: (rotation.Compromised(rotation.Scope.ALL), 0),
 }
 """One frame of each type, with how many of its bytes the drawing leaves open."""
 

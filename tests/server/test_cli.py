@@ -148,9 +148,9 @@ def test_a_mistake_in_the_configuration_is_placed(home: Home, arguments: list[st
 
 
 def test_a_key_that_does_nothing_yet_is_warned_about(home: Home) -> None:
-    home.configuration.write_text("encryption:\n  key_rotation_interval: 1800\n")
+    home.configuration.write_text("networking:\n  hole_punch_timeout: 30\n")
     told = command("config", "check", "--directory", str(home.configuration.parent))
-    assert (told.returncode, "encryption.key_rotation_interval" in told.stderr) == (0, True)
+    assert (told.returncode, "networking.hole_punch_timeout" in told.stderr) == (0, True)
 
 
 @pytest.mark.parametrize("arguments", [["status"], ["sessions"], ["invite"], ["health"], ["attach"]])

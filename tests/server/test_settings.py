@@ -88,9 +88,9 @@ def test_a_public_address_may_leave_out_the_port(text: str, address: Address) ->
 
 def test_a_key_that_does_nothing_yet_is_named(tmp_path: Path) -> None:
     file = tmp_path / "server.yaml"
-    text = "encryption: {key_rotation_interval: 1800, port_rotation_interval: 3600}\nserver: {port: 5}\n"
+    text = "networking: {hole_punch_timeout: 30}\nencryption: {port_rotation_interval: 3600}\nserver: {port: 5}\n"
     file.write_text(text, encoding="utf-8")
-    assert unused(load(Settings, file, environ={})) == ["encryption.key_rotation_interval"]
+    assert unused(load(Settings, file, environ={})) == ["networking.hole_punch_timeout"]
 
 
 def test_keys_that_work_are_not_named(tmp_path: Path) -> None:

@@ -140,10 +140,11 @@ class Pair:
         link: Link | None = None,
         back: Link | None = None,
         config: EndpointConfig | None = None,
+        client: EndpointConfig | None = None,
         keylog: bool = False,
         ends: tuple[Address, Address] = (CLIENT, SERVER),
     ) -> None:
-        """Give ``link`` from client to server, and ``back`` the other way if it differs."""
+        """Give ``link`` from client to server, ``back`` the other way if it differs; ``config`` is the server's."""
         self.seed = seed
         self.now = START
         self.chance = random.Random(seed)
@@ -153,7 +154,7 @@ class Pair:
         self.trace: list[Told] = []
         self._order = count()
         self._under_way: list[tuple[float, float, int, End, int, Address, bytes, bool]] = []
-        self.client = self.add("client", ends[0], link)
+        self.client = self.add("client", ends[0], link, client)
         self.server = self.add("server", ends[1], back or link, config)
 
     def add(self, name: str, address: Address, link: Link | None = None, config: EndpointConfig | None = None) -> End:

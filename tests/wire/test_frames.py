@@ -44,6 +44,7 @@ from clawchat.wire.frames import (
     stream_header,
     stream_word,
 )
+from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease, Scope
 
 U16, U32, U64 = (st.integers(0, (1 << bits) - 1) for bits in (16, 32, 64))
 TOKENS = st.binary(min_size=8, max_size=8)
@@ -110,6 +111,10 @@ FRAMES: list[st.SearchStrategy[Frame]] = [
     st.builds(Punch, st.integers(0, 255), U32),
     st.builds(Register, st.binary(min_size=BOX_BYTES, max_size=BOX_BYTES)),
     st.builds(Forward, st.binary(min_size=BOX_BYTES, max_size=BOX_BYTES), st.binary(max_size=1400)),
+    st.builds(Rekey1, U16, st.binary(min_size=32, max_size=32)),
+    st.builds(Rekey2, U16, st.binary(min_size=32, max_size=32)),
+    st.builds(RekeyPlease, U16),
+    st.builds(Compromised, st.sampled_from(Scope)),
 ]
 
 
@@ -192,6 +197,10 @@ def test_a_body_is_padded_to_whole_blocks(body: bytes) -> None:
         (Punch(3, 7), "0e 03 00000007"),
         (Register(b"0123456789abcdef"), "0f 30313233343536373839616263646566"),
         (Forward(b"0123456789abcdef", b"hi"), "10 0002 30313233343536373839616263646566 6869"),
+        (Rekey1(7, bytes(range(32))), "11 0007" + bytes(range(32)).hex()),
+        (Rekey2(7, bytes(range(32))), "12 0007" + bytes(range(32)).hex()),
+        (RekeyPlease(7), "13 0007"),
+        (Compromised(Scope.ALL), "15 01"),
     ],
 )
 def test_the_layout_is_the_one_that_is_drawn(frame: Frame, encoded: str) -> None:
