@@ -8,12 +8,11 @@ from typing import Any, Final
 
 import click
 
-from clawchat.net.command_line import run_command_line, version
+from clawchat.net.command_line import SHELLS, completion_script, run_command_line, version
 from clawchat.values.errors import PersonalError
 from client.options import PATH, as_json, config_option, opening_options
 
 PROGRAM: Final = "clawchat"
-SHELLS: Final = ("bash", "zsh", "fish")
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -219,12 +218,7 @@ def example() -> None:
 @click.argument("shell", type=click.Choice(SHELLS))
 def completions(shell: str) -> None:
     """Print what a shell reads to complete this program's commands."""
-    from click.shell_completion import get_completion_class
-
-    kind = get_completion_class(shell)
-    if kind is None:
-        raise PersonalError("CC-USAGE", f"there are no completions for {shell}")
-    print(kind(cli, {}, PROGRAM, "_CLAWCHAT_COMPLETE").source())
+    print(completion_script(cli, PROGRAM, shell))
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar
 import click
 
 from clawchat.net import control, files
-from clawchat.net.command_line import run_command_line, version
+from clawchat.net.command_line import SHELLS, completion_script, run_command_line, version
 from clawchat.net.report import explain
 from clawchat.values.errors import PersonalError
 from server.home import DirectoryLock, Home, open_home
@@ -255,6 +255,13 @@ def check(directory: pathlib.Path | None, config: pathlib.Path | None, *, as_jso
         _tell(f"warning: this version does not use {key}")
     if not home.configuration.exists():
         _tell(f"There is no {home.configuration}; these are the defaults.")
+
+
+@cli.command()
+@click.argument("shell", type=click.Choice(SHELLS))
+def completions(shell: str) -> None:
+    """Print what a shell reads to complete this program's commands."""
+    print(completion_script(cli, PROGRAM, shell))
 
 
 @cli.command("explain")

@@ -9,12 +9,14 @@ import sys
 from collections.abc import Sequence
 
 import click
+from click.shell_completion import get_completion_class
 
 from clawchat.net.report import report
 from clawchat.values.catalog import ExitCode
 from clawchat.values.errors import PersonalError
 
 DISTRIBUTION = "clawchat"
+SHELLS = ("bash", "zsh", "fish")
 
 
 def run_command_line(cli: click.Command, program: str, arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +47,14 @@ def version() -> str:
         return importlib.metadata.version(DISTRIBUTION)
     except importlib.metadata.PackageNotFoundError:
         return "source"
+
+
+def completion_script(cli: click.Command, program: str, shell: str) -> str:
+    """Write what one of SHELLS reads to complete a program's commands."""
+    kind = get_completion_class(shell)
+    assert kind is not None  # noqa: S101 - click has had these three from the beginning
+    variable = f"_{program.replace('-', '_').upper()}_COMPLETE"
+    return kind(cli, {}, program, variable).source()
 
 
 def _usage(error: click.ClickException, program: str) -> PersonalError:
