@@ -18,6 +18,7 @@ PROTOCOL: Final = b"clawchat/3"
 KEY_BYTES: Final = 32
 SLOT_ID_BYTES: Final = 8
 MAILBOX_BYTES: Final = 16
+DOOR_BYTES: Final = 16
 
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
@@ -42,6 +43,8 @@ class CredentialKeys(NamedTuple):
     """Names the meeting place at a relay (16 bytes)."""
     relay_secret: bytearray
     """Proves to the other end what a relay delivered."""
+    door: bytearray
+    """Names what a WebSocket asks a relay for (16 bytes); whoever asks for anything else is a stranger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,8 @@ class Credential:
     """When it ends, in seconds since 1970; the server's own clock decides."""
     name: str
     """What the server calls itself."""
+    websocket: str = ""
+    """Where a relay takes WebSockets: a URL, without a host if it is each of ``candidates``; empty for nowhere."""
 
     def prologue(self) -> bytes:
         """Return what binds a handshake to every field of this credential.
@@ -74,7 +79,7 @@ class Credential:
         since they hold secrets.
         """
         addresses = [encode_address(address) for address in self.candidates]
-        fields = (
+        fields: list[bytes | bytearray] = [
             self.secret,
             self.server_key,
             self.slot_id,
@@ -84,7 +89,9 @@ class Credential:
             self.timestamp.to_bytes(8, "big"),
             self.valid_until.to_bytes(8, "big"),
             self.name.encode(),
-        )
+        ]
+        if self.websocket:
+            fields.append(self.websocket.encode())
         digest = sha256()
         for part in fields:
             digest.update(len(part).to_bytes(4, "big"))
@@ -103,6 +110,7 @@ class Credential:
             psk=key(b"psk"),
             mailbox=key(b"mailbox", MAILBOX_BYTES),
             relay_secret=key(b"relay"),
+            door=key(b"websocket", DOOR_BYTES),
         )
 
     def wipe(self) -> None:
@@ -141,6 +149,7 @@ def make_slot(  # noqa: PLR0913 - a credential has that many fields
     timestamp: int,
     validity: int,
     reusable: bool = False,
+    websocket: str = "",
 ) -> Slot:
     """Make a slot with a fresh credential that is valid for ``validity`` seconds from ``timestamp`` on.
 
@@ -157,6 +166,7 @@ def make_slot(  # noqa: PLR0913 - a credential has that many fields
         timestamp=timestamp,
         valid_until=timestamp + validity,
         name=check_name(name),
+        websocket=websocket,
     )
     return Slot(credential, private, reusable=reusable)
 

@@ -51,6 +51,10 @@ class Fields:
             raise FieldError(f"`{name}` isn't a whole number from {minimum} to {maximum}")
         return value
 
+    def has(self, name: str) -> bool:
+        """Tell whether a field that may be left out is there."""
+        return name in self._left
+
     def flag(self, name: str) -> bool:
         """Take true or false."""
         value = self._take(name)

@@ -1,7 +1,8 @@
 """A relay's credential as one line of text, short enough to stand in other security files.
 
 base64url, without its filling, of ``version u8 | secret[32] | server key[32] | slot id[8] | header key[32] |
-timestamp u64 | valid until u64 | name length u8, name | count u8, addresses``. A relay has no relays of its own.
+timestamp u64 | valid until u64 | name length u8, name | count u8, addresses``, and in version 2, where the relay takes
+WebSockets, ``length u8, URL``. A relay has no relays of its own.
 """
 
 from __future__ import annotations
@@ -14,8 +15,10 @@ from clawchat.crypto.credential import KEY_BYTES, SLOT_ID_BYTES, Credential, che
 from clawchat.values.address import decode_address, encode_address
 from clawchat.values.errors import BadDatagram, PersonalError, UsageError
 from clawchat.values.limits import MAX_RELAY_CANDIDATES, MAX_RELAY_TEXT
+from clawchat.values.websocket import check_websocket
 
 VERSION: Final = 1
+WITH_WEBSOCKET: Final = 2
 _TIME_BYTES: Final = 8
 _FIXED_BYTES: Final = 1 + KEY_BYTES + KEY_BYTES + SLOT_ID_BYTES + KEY_BYTES + 2 * _TIME_BYTES
 _BLOCK: Final = 4
@@ -27,7 +30,7 @@ def write_relay(credential: Credential) -> str:
         raise UsageError(f"a relay has 1 to {MAX_RELAY_CANDIDATES} addresses, and no relays")
     name = credential.name.encode()
     parts: tuple[bytes | bytearray, ...] = (
-        bytes((VERSION,)),
+        bytes((WITH_WEBSOCKET if credential.websocket else VERSION,)),
         credential.secret,
         credential.server_key,
         credential.slot_id,
@@ -38,6 +41,7 @@ def write_relay(credential: Credential) -> str:
         name,
         bytes((len(credential.candidates),)),
         *map(encode_address, credential.candidates),
+        *((bytes((len(credential.websocket),)), credential.websocket.encode()) if credential.websocket else ()),
     )
     return urlsafe_b64encode(b"".join(parts)).decode().rstrip("=")
 
@@ -45,7 +49,7 @@ def write_relay(credential: Credential) -> str:
 def read_relay(text: str) -> Credential:
     """Read what ``write_relay`` wrote, and nothing else. Raises UsageError."""
     data = _decode(text)
-    if len(data) <= _FIXED_BYTES or data[0] != VERSION:
+    if len(data) <= _FIXED_BYTES or data[0] not in {VERSION, WITH_WEBSOCKET}:
         raise UsageError("the relay is of another version")
     at = 1
 
@@ -66,6 +70,7 @@ def read_relay(text: str) -> Credential:
         except BadDatagram:
             raise UsageError("the relay has an address that can't be read") from None
         candidates.append(address)
+    websocket = _read_websocket(take(take(1)[0])) if data[0] == WITH_WEBSOCKET else ""
     credential = Credential(
         secret=bytearray(secret),
         server_key=server_key,
@@ -76,6 +81,7 @@ def read_relay(text: str) -> Credential:
         timestamp=timestamp,
         valid_until=valid_until,
         name=name,
+        websocket=websocket,
     )
     if write_relay(credential) != text:
         raise UsageError("the relay isn't written in its one form")
@@ -89,6 +95,13 @@ def _decode(text: str) -> bytes:
         return urlsafe_b64decode(text + "=" * (-len(text) % _BLOCK))
     except (binascii.Error, ValueError):
         raise UsageError("the relay isn't base64") from None
+
+
+def _read_websocket(data: bytes) -> str:
+    try:
+        return check_websocket(data.decode("ascii"))
+    except UnicodeDecodeError:
+        raise UsageError("the relay has no URL that can be read") from None
 
 
 def _read_name(data: bytes) -> str:

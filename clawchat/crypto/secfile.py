@@ -14,7 +14,8 @@ from clawchat.crypto.envelope import VERSION, seal, unseal
 from clawchat.crypto.fields import FieldError, Fields, compact
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, SecurityFileError, UsageError
-from clawchat.values.limits import MAX_OBSERVED_CANDIDATES, MAX_RELAY_TEXT, MAX_RELAYS
+from clawchat.values.limits import MAX_OBSERVED_CANDIDATES, MAX_RELAY_TEXT, MAX_RELAYS, MAX_WEBSOCKET_URL
+from clawchat.values.websocket import check_websocket
 
 MAX_FILE_BYTES: Final = 8 * 1024
 MAX_SLOTS: Final = 64
@@ -120,6 +121,7 @@ def _credential_fields(credential: Credential) -> dict[str, object]:
         "name": credential.name,
         "candidates": [str(address) for address in credential.candidates],
         "relays": list(credential.relays),
+        **({"websocket": credential.websocket} if credential.websocket else {}),
     }
 
 
@@ -137,6 +139,7 @@ def _read_credential(fields: Fields) -> Credential:
         timestamp=fields.number("timestamp", 0, _MAX_TIME),
         valid_until=fields.number("valid_until", 0, _MAX_TIME),
         name=_read_name(fields),
+        websocket=_read_websocket(fields) if fields.has("websocket") else "",
     )
     if (host, port) != (credential.candidates[0] if credential.candidates else ("", 0)):
         raise FieldError("`server_public_ip` and `server_udp_port` aren't the first of `candidates`")
@@ -165,6 +168,13 @@ def _read_name(fields: Fields) -> str:
         return check_name(fields.text("name", maximum=_MAX_NAME))
     except PersonalError as error:
         raise FieldError(f"`name`: {error}") from None
+
+
+def _read_websocket(fields: Fields) -> str:
+    try:
+        return check_websocket(fields.text("websocket", maximum=MAX_WEBSOCKET_URL))
+    except UsageError as error:
+        raise FieldError(f"`websocket`: {error}") from None
 
 
 def _read_addresses(fields: Fields) -> tuple[Address, ...]:

@@ -147,11 +147,22 @@ class Endpoint(Carried, Surveying, Compromising):
         return attempt.id
 
     def try_path(self, attempt_id: int, path: Path, *, now: float) -> None:
-        """Send the HELLOs of a handshake by one more path, beginning now; a session keeps a relayed one in reserve."""
+        """Send the HELLOs of a handshake by one more path, beginning now.
+
+        A session keeps a relayed path in reserve; a WebSocket it takes into use, and leaves it for a UDP path that
+        answers.
+        """
         self._attempts.add_path(attempt_id, path, now=now)
-        if path.relayed and attempt_id in self._sessions:
-            self._sessions[attempt_id].machines.rely_on(path, now=now)
-            self.wake(self._sessions[attempt_id])
+        session = self._sessions.get(attempt_id)
+        if session is None:
+            return
+        if path.relayed:
+            session.machines.rely_on(path, now=now)
+        elif path.tunnelled:
+            session.machines.move(path, now=now)
+        else:
+            session.machines.look(path)
+        self.wake(session)
 
     def abandon(self, session_id: int) -> None:
         """Give up a handshake that was begun."""

@@ -115,13 +115,20 @@ class Attempt:
         self._next_at = now
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
-        """Append the HELLOs that are due: one message for all candidates, with an ephemeral key of its own."""
+        """Append the HELLOs that are due: one message for all candidates, with an ephemeral key of its own.
+
+        WebSockets get another one: a copy of what came by UDP already would not be answered, and where UDP passes
+        in one direction only, the answer to that one is lost.
+        """
         if now < self._next_at:
             return
-        datagram, attempted = self._seal(now)
-        self._tries.append(attempted)
         ttl = self._prime_ttl
-        out.extend(Transmit(datagram, len(datagram), path, ttl) for path in self._paths)
+        for tunnelled in (False, True):
+            paths = [path for path in self._paths if path.tunnelled is tunnelled]
+            if paths:
+                datagram, attempted = self._seal(now)
+                self._tries.append(attempted)
+                out.extend(Transmit(datagram, len(datagram), path, ttl) for path in paths)
         wait = HELLO_RETRIES[min(self._retry, len(HELLO_RETRIES) - 1)] if ttl is None else MEETING_PRIME_INTERVAL
         share = int.from_bytes(self._random(2), "big") / _UNIT
         self._next_at = now + wait * (1 - JITTER + 2 * JITTER * share)

@@ -54,6 +54,10 @@ class Links:
             self._ports[session_id] = handle
         return handle
 
+    def session(self, handle: int) -> int:
+        """Return the session with the relay that a virtual port stands for, 0 if it is over."""
+        return self._sessions.get(handle, 0)
+
     def is_link(self, session_id: int) -> bool:
         """Tell whether a session is with a relay that carries others."""
         return session_id in self._ports

@@ -202,7 +202,21 @@ class Machines:
     @property
     def reason(self) -> Reason:
         """Why the path in use is used."""
-        return Reason.AT_ONCE if self.punching is None else self.punching.reason
+        if self.punching is None:
+            return Reason.AT_ONCE
+        reason = self.punching.reason
+        return Reason.UDP_BLOCKED if self.tunnelled and reason is not Reason.RELAY_ONLY else reason
+
+    @property
+    def tunnelled(self) -> bool:
+        """Tell whether a WebSocket carries the path in use, be it that of the relay."""
+        return self._world.tunnelled(self.paths.current)
+
+    def move(self, path: Path, *, now: float) -> None:
+        """Use another path at once, and show it to the peer."""
+        self.paths.adopt(path)
+        self.on_moved(Reason.ROAMED, now=now)
+        self.out.ping(None)
 
     def deadline(self) -> float:
         """Return when a machine of an open session has something to do."""
@@ -277,6 +291,8 @@ class Machines:
         surveyed = self.survey.on_response(response, now=now) if self.survey is not None else None
         if surveyed is not None:
             self._world.observed(surveyed.path, response.observed, at=now - surveyed.rtt, now=now)
+            if self.paths.current.tunnelled and not surveyed.path.tunnelled:
+                self.move(surveyed.path, now=now)
         elif self.paths.on_response(response):
             self.on_moved(Reason.ROAMED, now=now)
         elif self.punching is not None and self.punching.on_response(response, now=now):
@@ -326,4 +342,6 @@ def _datagram_sizes(path: Path) -> tuple[int, int]:
     """Return the datagram size a path surely carries, and the largest worth trying."""
     if path.relayed:
         return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM
+    if path.tunnelled:
+        return MAX_DATAGRAM, MAX_DATAGRAM  # TCP cuts a message as it likes; there is nothing to be probed
     return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM

@@ -34,6 +34,9 @@ class Surroundings(Protocol):
     def observed(self, path: Path, address: Address, *, at: float, now: float) -> None:
         """Take note of what a server saw of a port of ours, by a datagram that left ``at``."""
 
+    def tunnelled(self, path: Path) -> bool:
+        """Tell whether a WebSocket carries a path, be it that of a link."""
+
     @property
     def config(self) -> EndpointConfig:
         """Return the endpoint's limits and habits."""

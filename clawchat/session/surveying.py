@@ -62,6 +62,13 @@ class Surveying:
         """List the paths from our ports to these addresses, none if we do not punch."""
         return self._scout.ways(addresses) if self.config.punch else ()
 
+    def tunnelled(self: _Endpoint, path: Path) -> bool:
+        """Tell whether a WebSocket carries a path, be it that of a link."""
+        if not path.relayed:
+            return path.tunnelled
+        link = self.sessions.get(self._links.session(path.port))
+        return link is not None and link.path.tunnelled
+
     # --- ports -------------------------------------------------------------------------------------
 
     def port_opened(self: _Endpoint, handle: int, address: Address, *, now: float) -> None:
@@ -114,7 +121,7 @@ class Surveying:
         """Ask one relay, at each of its addresses, what it sees of these ports."""
         known = (session.path.remote, *session.peer_candidates)
         for handle in handles:
-            for remote in dict.fromkeys(each for each in known if is_public(each.host)):
+            for remote in dict.fromkeys(each for each in known if each.port and is_public(each.host)):
                 for _ in range(LOOKS):
                     session.machines.look(Path(handle, remote))
         self.wake(session)

@@ -9,6 +9,8 @@ from clawchat.values.errors import BadDatagram, UsageError
 
 # family u8 (4 or 6) | address (4 or 16 bytes) | port u16
 MAX_PORT = 0xFFFF
+FIRST_TUNNEL = 1 << 40
+"""Port handles from this one on are no UDP sockets, but WebSockets: TCP carries what is sent by them."""
 IPV4_ENCODED_BYTES = 7
 IPV6_ENCODED_BYTES = 19
 
@@ -65,6 +67,11 @@ class Path(NamedTuple):
     def relayed(self) -> bool:
         """Tell whether a relay carries it: our port is a link to one, and the address names a box there."""
         return self.port < 0
+
+    @property
+    def tunnelled(self) -> bool:
+        """Tell whether TCP carries it: our port is a WebSocket, and the address has no UDP port."""
+        return self.port >= FIRST_TUNNEL
 
 
 def encode_address(address: Address) -> bytes:

@@ -84,8 +84,11 @@ MAX_RELAYS: Final = 8
 MAX_RELAY_CANDIDATES: Final = 4
 """How many addresses a relay may have, so that eight relays and the rest of a credential fit a file of 8 KiB."""
 
-MAX_RELAY_TEXT: Final = 364
-"""The longest relay in a credential: 272 bytes, with four IPv6 addresses and a name of 64 letters, in base64."""
+MAX_WEBSOCKET_URL: Final = 64
+"""The longest URL of a relay for WebSockets."""
+
+MAX_RELAY_TEXT: Final = 438
+"""The longest relay in a credential: 328 bytes, with four IPv6 addresses, a name and a URL of 64 letters, in base64."""
 
 # --- timers (protocol) -----------------------------------------------------------------------------
 

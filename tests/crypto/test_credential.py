@@ -43,7 +43,7 @@ def test_both_holders_derive_the_same_keys_all_different() -> None:
     keys = credential.keys()
     assert keys == credential.keys()
     assert len({bytes(key) for key in keys}) == len(keys)
-    assert [len(key) for key in keys] == [32, 32, 32, 16, 32]
+    assert [len(key) for key in keys] == [32, 32, 32, 16, 32, 16]
 
 
 def test_the_keys_are_these() -> None:
@@ -63,6 +63,7 @@ CHANGES = {
     "timestamp": 1_001,
     "valid_until": 1_661,
     "name": "home2",
+    "websocket": "ws://:8443",
 }
 
 

@@ -74,7 +74,7 @@ def live_and_die() -> dict[str, bytes]:
 def test_no_key_outlives_its_use() -> None:
     seen = live_and_die()
     gc.collect()
-    assert len(seen) == 10
+    assert len(seen) == 11
     assert in_memory(seen) == set()
 
 
