@@ -49,7 +49,7 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
         port = await node.open_port(Address(host, plan.local.port))
         if direct:
             endpoint.candidates = tuple(host_candidates(node.ports[port].address))[:MAX_OBSERVED_CANDIDATES]
-        ways = RelayedWays(node, endpoint, credential, plan.way)
+        ways = RelayedWays(node, endpoint, credential, plan.way, websocket=plan.websocket)
         try:
             if plan.post is not None:
                 connection = await by_post(plan, plan.post, node, endpoint, port=port)
@@ -93,7 +93,8 @@ def _of_relays(ways: RelayedWays) -> str:
     if not ways.named:
         return ""
     if not ways.joined:
-        return ", nor from " + ("its relay" if len(ways.named) == 1 else "any of its relays")
+        by_websocket = ", by WebSocket neither" if ways.websocket else ""
+        return ", nor from " + ("its relay" if len(ways.named) == 1 else "any of its relays") + by_websocket
     return ", although a relay of it was reached"
 
 

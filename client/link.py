@@ -181,7 +181,7 @@ class Link:
     @property
     def path(self) -> str:
         """The path in use, for a person."""
-        return describe_path(self._peer.path)
+        return describe_path(self._peer.path, tunnelled=self._peer.tunnelled)
 
     @property
     def not_direct(self) -> str | None:
@@ -256,7 +256,7 @@ class Link:
             self._entered.set_result(None)
 
     def _path_changed(self, path: Path, why: str) -> None:
-        self._emit(PathChanged(describe_path(path), why))
+        self._emit(PathChanged(describe_path(path, tunnelled=self._peer.tunnelled), why))
 
     def _note(self, event: UserEvent) -> None:
         if isinstance(event, Welcomed) and not self._entered.done():

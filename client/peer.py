@@ -12,6 +12,9 @@ from clawchat.values.errors import SessionClosed
 RELAYED: Final = "relay"
 """How a path is named that a relay carries."""
 
+TUNNELLED: Final = f"{RELAYED} over WebSocket"
+"""How it is named where the relay is reached by TCP, since UDP does not get through."""
+
 
 class ChatStream(Protocol):
     """What the chat needs of a stream."""
@@ -37,6 +40,10 @@ class Peer(Protocol):
     def path(self) -> Path:
         """Return the path in use."""
 
+    @property
+    def tunnelled(self) -> bool:
+        """Tell whether a WebSocket carries it."""
+
     def stats(self) -> SessionStats:
         """Return the session's figures."""
 
@@ -56,6 +63,8 @@ class Peer(Protocol):
         """Close the session once all that was written has arrived."""
 
 
-def describe_path(path: Path) -> str:
-    """Name a path for a person."""
-    return RELAYED if path.relayed else f"{path.remote} (direct)"
+def describe_path(path: Path, *, tunnelled: bool) -> str:
+    """Name a path for a person; ``tunnelled`` tells whether a WebSocket carries it."""
+    if path.relayed:
+        return TUNNELLED if tunnelled else RELAYED
+    return f"{path.remote} (direct)"

@@ -19,7 +19,7 @@ from clawchat.net.user_events import Notice, PingLost, PingSummary, Pong, UserEv
 from clawchat.values.catalog import ExitCode
 from clawchat.values.errors import PersonalError
 from client.interrupts import Interrupts, unless_interrupted
-from client.peer import RELAYED
+from client.peer import RELAYED, TUNNELLED
 from client.plan import Plan
 from client.pulse import Pulse
 from client.reach import reached
@@ -80,7 +80,7 @@ class Series:
 
     def is_over(self, answer: Pong | PingLost) -> bool:
         """Tell whether this answer is the one that was waited for."""
-        return self.direct_within is not None and isinstance(answer, Pong) and answer.path != RELAYED
+        return self.direct_within is not None and isinstance(answer, Pong) and answer.path not in {RELAYED, TUNNELLED}
 
 
 def ping_through_running(series: Series, *, as_json: bool) -> int:

@@ -26,6 +26,7 @@ class Plan:
     keylog: pathlib.Path | None = None
     forget: bool = False
     way: Way = Way.AUTO
+    websocket: bool = True  # whether relays may be reached by it
     post: Post | None = None  # what carries the handshake instead of datagrams
     post_timeout: float = 0.0  # seconds until it must have brought an answer
     key_rotation: float = KEY_ROTATION  # seconds that one set of keys is used for

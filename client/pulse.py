@@ -64,7 +64,8 @@ class Pulse:
             return PingLost(sequence)
         path = self._peer.path
         why = self._why_relayed() if path.relayed else None
-        return Pong(sequence, round(rtt * 1000, 3), describe_path(path), why)
+        named = describe_path(path, tunnelled=self._peer.tunnelled)
+        return Pong(sequence, round(rtt * 1000, 3), named, why)
 
     @property
     def waiting(self) -> float:

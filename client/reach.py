@@ -112,9 +112,13 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
         async with dialled(plan, keylog) as found_ways:
             connection = found_ways.connection
             _remember_used(plan, emit)
-            connection.on_path = lambda path, why: emit(PathChanged(describe_path(path), why))
+
+            def named(path: Path) -> str:
+                return describe_path(path, tunnelled=connection.tunnelled)
+
+            connection.on_path = lambda path, why: emit(PathChanged(named(path), why))
             seconds = round(time.monotonic() - began, 3)
-            emit(Connected(credential.name, connection.words, describe_path(connection.path), seconds))
+            emit(Connected(credential.name, connection.words, named(connection.path), seconds))
             found = Reached(found_ways, plan, emit)
             stack.callback(found.stop)
             if plan.way is Way.DIRECT and connection.path.relayed:

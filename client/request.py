@@ -83,6 +83,7 @@ class Request:
             keylog=self.keylog,
             forget=self.forget,
             way=way,
+            websocket=settings.networking.websocket,
             post=post,
             post_timeout=self.timeout or (CARRY_TIMEOUT if self.drop is not None else MEETING_LIFE),
             key_rotation=settings.encryption.key_rotation_interval,

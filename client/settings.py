@@ -69,6 +69,7 @@ class Networking:
         default=Way.AUTO.value,
         check=one_of(*(way.value for way in Way)),
     )
+    websocket: bool = option("reach a relay by WebSocket, over TCP, where UDP brings no answer", default=True)
     stun_servers: tuple[str, ...] = option(
         "servers that `netcheck`, `offer` and `--drop` ask, HOST or HOST:PORT each; none are asked unless named here",
         default=(),

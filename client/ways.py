@@ -17,6 +17,7 @@ from clawchat.session.endpoint import Endpoint
 from clawchat.session.links import box_address
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import PersonalError, UsageError
+from clawchat.values.events import PathChanged
 from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
 from client.settings import Way
 
@@ -30,7 +31,9 @@ KEPT_RELAYS: Final = 2
 class RelayedWays:
     """Join the relays of a credential, and try the server through each."""
 
-    def __init__(self, node: Node, endpoint: Endpoint, credential: Credential, way: Way) -> None:
+    def __init__(
+        self, node: Node, endpoint: Endpoint, credential: Credential, way: Way, *, websocket: bool = True
+    ) -> None:
         self._node = node
         self._endpoint = endpoint
         self._way = way
@@ -45,6 +48,8 @@ class RelayedWays:
         self._leaving: asyncio.TimerHandle | None = None
         self.named, self.not_understood = _read(credential)
         self.joined = 0
+        self.websocket = websocket and any(relay.websocket for relay in self.named)
+        """Whether a relay may be reached by WebSocket, too."""
         if way is Way.RELAY and not self.named:
             raise PersonalError(
                 "CC-USAGE",
@@ -55,7 +60,15 @@ class RelayedWays:
     def begin(self, attempt: int, *, port: int) -> None:
         """Try to bring a handshake that was begun over the relays, too."""
         self._attempt = attempt
-        self._relays = Relays(self._node, self._endpoint, self.named, port=port, on_joined=self._on_joined)
+        self._relays = Relays(
+            self._node,
+            self._endpoint,
+            self.named,
+            port=port,
+            websocket=self.websocket,
+            on_joined=self._on_joined,
+            on_moved=self._on_moved,
+        )
 
     def opened(self, connection: Connection) -> None:
         """Tell the server where we are, if a relay carries the session; of the other relays most are left soon."""
@@ -88,8 +101,7 @@ class RelayedWays:
         """Say why a session on a relay has no direct path, by the code of the reason."""
         if self._way is Way.RELAY:
             return Reason.RELAY_ONLY.value
-        punching = self._connection.session.machines.punching if self._connection is not None else None
-        return (Reason.LOOKING if punching is None else punching.reason).value
+        return (Reason.LOOKING if self._connection is None else self._connection.session.path_reason).value
 
     def _on_joined(self, member: Membership) -> None:
         self.joined += 1
@@ -102,6 +114,12 @@ class RelayedWays:
     def _try(self, session: int, member: Membership) -> None:
         """Let a handshake go by a relay, too; a session that is open keeps it in reserve."""
         self._endpoint.try_path(session, Path(member.link, box_address(self._mailbox)), now=time.monotonic())
+
+    def _on_moved(self, member: Membership, event: PathChanged) -> None:
+        """Tell that the relay which carries the session is reached in another way now."""
+        connection = self._connection
+        if connection is not None and connection.path.port == member.link and connection.on_path is not None:
+            connection.on_path(connection.path, event.why)
 
     def _offer(self) -> None:
         """Say over the relay where we may be reached; punching begins with it on both ends."""

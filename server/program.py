@@ -91,7 +91,13 @@ class Program:
         )
         self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
         self.node = Node(self.endpoint, on_event=self._on_event, beat=BEAT_SECONDS)
-        self.relays = ServerRelays(self.endpoint, self.node, self.log, on_change=self._reach_changed)
+        self.relays = ServerRelays(
+            self.endpoint,
+            self.node,
+            self.log,
+            on_change=self._reach_changed,
+            websocket=settings.networking.websocket,
+        )
         self._bootstrap = bootstrap
         self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.relays, self.log)
         self.hub = Hub(

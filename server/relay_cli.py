@@ -30,6 +30,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print one line o
 @which_relay
 @click.option("--ip", help="Listen on this address.")
 @click.option("--port", type=int, help="Listen on this UDP port; without it, on a random one, and on that ever after.")
+@click.option("--websocket-port", type=int, help="Take WebSockets on this TCP port, for networks without UDP.")
 @click.option("--public-address", help="The address everybody reaches this relay at, if it isn't this machine's own.")
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.")
 @click.option("--keylog", type=PATH, help="DANGER: write the keys of members' sessions with the relay to this file.")
@@ -40,6 +41,7 @@ def relay(  # noqa: PLR0913 - one parameter an option
     config: pathlib.Path | None,
     ip: str | None,
     port: int | None,
+    websocket_port: int | None,
     public_address: str | None,
     log_level: str | None,
     keylog: pathlib.Path | None,
@@ -58,6 +60,7 @@ def relay(  # noqa: PLR0913 - one parameter an option
     flags: dict[str, object] = {
         "relay.ip": ip,
         "relay.port": port,
+        "websocket.port": websocket_port,
         "networking.public_address": public_address,
         "logging.level": log_level,
     }

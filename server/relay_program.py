@@ -14,11 +14,12 @@ from clawchat.services.preface import StreamCode
 from clawchat.services.relay import BURST, RATE, RelayHub
 from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
-from clawchat.values.address import Address
+from clawchat.values.address import Address, Path
 from clawchat.values.events import (
     BoxRegistered,
     Event,
     ForwardReceived,
+    PathChanged,
     SessionEnded,
     SessionOpened,
     StreamOpened,
@@ -31,6 +32,7 @@ from server.metrics.relay import RelayMeters
 from server.program import CLOSE_CODE, CLOSE_SECONDS
 from server.relay_settings import BITS, MEGA, RelaySettings
 from server.relay_slots import RelaySlots
+from server.relay_websocket import RelayWebSocket
 from server.settings import public_address
 
 # Every member may come back at once after the relay was restarted; each has a credential.
@@ -38,6 +40,11 @@ HANDSHAKE_RATE: Final = 200.0
 HANDSHAKE_BURST: Final = 400
 MAX_HALF_OPEN: Final = 256
 CLOSE_REASON: Final = "the relay is stopping"
+
+
+def where(path: Path) -> str:
+    """Name where a member is."""
+    return f"{path.remote.host} (WebSocket)" if path.tunnelled else str(path.remote)
 
 
 class RelayProgram:
@@ -60,6 +67,7 @@ class RelayProgram:
             keylog=keylog,
         )
         self.node = Node(self.endpoint, on_event=self._on_event, watch=False, beat=BEAT_SECONDS)
+        self.websocket = RelayWebSocket(self.node, settings.websocket, settings.relay.ip, home.configuration)
         rate = settings.quota.megabits * MEGA / BITS
         self.hub = RelayHub(secrets.token_bytes, rate=rate, burst=BURST * max(1.0, rate / RATE))
         self.port = Address(settings.relay.ip, 0)
@@ -70,25 +78,29 @@ class RelayProgram:
     async def start(self) -> None:
         """Open the port that credentials name, and let their holders in.
 
-        Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, or what kept a file from being written.
+        Raises PersonalError: CC-PORT-BUSY, CC-ADDRESS, CC-CONFIG, or what kept a file from being written.
         """
         settings = self.settings
+        url = self.websocket.url
         await self._exporter.open()
         wish = settings.relay.port or self.slots.usual_port
         handle = await self.node.open_port(Address.make(settings.relay.ip, wish))
         self.port = self.node.ports[handle].address
         public = settings.networking.public_address
         own = host_candidates(self.port) if public is None else [public_address(public, self.port.port)]
-        if self.slots.settle(settings.relay.id, own, days=settings.security.validity_days):
+        if self.slots.settle(settings.relay.id, own, days=settings.security.validity_days, websocket=url):
             self.log.info("relay-file-written", file=str(self.slots.file), candidates=[str(each) for each in own])
         now, unix = time.monotonic(), time.time()
         for slot in self.slots.slots:
             self.endpoint.arm(slot, deadline=now + slot.credential.valid_until - unix)
+        await self.websocket.start(self.slots.slots)
         self._exporting = asyncio.get_running_loop().create_task(self._exporter.run())
 
     def announce(self) -> None:
         """Log that everything is up, and where."""
-        self.log.info("started", relay=self.settings.relay.id, port=str(self.port), file=str(self.slots.file))
+        websocket = None if self.websocket.address is None else str(self.websocket.address)
+        told = {"port": str(self.port), "websocket": websocket, "file": str(self.slots.file)}
+        self.log.info("started", relay=self.settings.relay.id, **told)
 
     async def stop(self) -> None:
         """Close all sessions and end within two seconds; the credentials stay good."""
@@ -97,6 +109,7 @@ class RelayProgram:
             self._exporting.cancel()
         self._exporter.close()
         await self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS)
+        self.websocket.close()
         self.log.info("stopped")
 
     async def health(self) -> Health:
@@ -126,7 +139,9 @@ class RelayProgram:
                     self.log.debug("box-refused", session=event.session)
             case SessionOpened():
                 self.hub.join(event.session, now=time.monotonic())
-                self.log.info("member-joined", session=event.session, remote=str(event.path.remote))
+                self.log.info("member-joined", session=event.session, remote=where(event.path))
+            case PathChanged():
+                self.log.info("member-moved", session=event.session, remote=where(event.path))
             case SessionEnded():
                 self.hub.leave(event.session)
                 self.log.info("member-left", session=event.session, code=event.error.code)

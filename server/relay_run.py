@@ -85,6 +85,7 @@ class RelayRequests:
             "file": str(program.slots.file),
             "seconds": round(credential.valid_until - time.time()),
             **program.hub.figures()._asdict(),
+            "websocket": program.websocket.status(),
             "drops": dict(sorted(program.endpoint.drops.items())),
             "loop_lag_ms": round(program.node.lag * MILLISECONDS, 3),
         }

@@ -58,11 +58,11 @@ class RelaySlots:
         newest = self.slots[-1].credential
         return found.slot_id == newest.slot_id and newest.valid_until > time.time()
 
-    def settle(self, name: str, candidates: Sequence[Address], *, days: float) -> bool:
+    def settle(self, name: str, candidates: Sequence[Address], *, days: float, websocket: str = "") -> bool:
         """See to it that the newest slot leads to us, and that its file is there; tell whether it is a new one."""
-        is_new = not (self.slots and _serves(self.slots[-1], candidates))
+        is_new = not (self.slots and _serves(self.slots[-1], candidates, websocket))
         if is_new:
-            self.slots = [*self.slots[1 - MAX_KEPT :], _make(name, candidates, days, self.slots)]
+            self.slots = [*self.slots[1 - MAX_KEPT :], _make(name, candidates, days, self.slots, websocket)]
             files.write_private(self._sealed, seal_slots(self.slots, self._key, secrets.token_bytes))
         if is_new or not self.file.exists():
             files.write_private(self.file, seal_file(self.slots[-1].credential, self._key, secrets.token_bytes))
@@ -79,13 +79,14 @@ def _key_of(home: Home) -> KeyFile:
     return key
 
 
-def _serves(slot: Slot, candidates: Sequence[Address]) -> bool:
+def _serves(slot: Slot, candidates: Sequence[Address], websocket: str) -> bool:
     credential = slot.credential
     left = (credential.valid_until - time.time()) / max(1, credential.valid_until - credential.timestamp)
-    return left > RENEW_SHARE and not set(candidates).isdisjoint(credential.candidates)
+    same = credential.websocket == websocket and not set(candidates).isdisjoint(credential.candidates)
+    return same and left > RENEW_SHARE
 
 
-def _make(name: str, candidates: Sequence[Address], days: float, before: Sequence[Slot]) -> Slot:
+def _make(name: str, candidates: Sequence[Address], days: float, before: Sequence[Slot], websocket: str) -> Slot:
     # one header key for all slots: a datagram is looked at once
     key = before[-1].credential.hello_header_key if before else secrets.token_bytes(KEY_BYTES)
     return make_slot(
@@ -97,4 +98,5 @@ def _make(name: str, candidates: Sequence[Address], days: float, before: Sequenc
         timestamp=int(time.time()),
         validity=round(days * DAY),
         reusable=True,
+        websocket=websocket,
     )

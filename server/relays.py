@@ -19,6 +19,7 @@ from clawchat.net.relays import Membership, Relays
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import SecurityFileError, UsageError
+from clawchat.values.events import PathChanged
 from server.home import Home
 from server.logs import Log
 
@@ -26,6 +27,8 @@ WRONG_KEY: Final = "CC-PASSPHRASE"
 RELAY_ACTION: Final = "Name the relay.sec that `clawchat-server relay` wrote."
 # A relay lets go of a member's oldest boxes; after so many new ones it is told again which are still in use.
 REMIND_AFTER: Final = 64
+BY_UDP: Final = "UDP"
+BY_WEBSOCKET: Final = "WebSocket"
 
 
 class View(NamedTuple):
@@ -34,6 +37,8 @@ class View(NamedTuple):
     name: str
     address: str
     joined: bool
+    websocket: bool
+    """Whether it was joined by WebSocket, since UDP brought no answer."""
 
 
 class ServerRelays:
@@ -42,12 +47,15 @@ class ServerRelays:
     ``texts`` is what security files say of the relays; it is empty until ``load``.
     """
 
-    def __init__(self, endpoint: Endpoint, node: Node, log: Log, *, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self, endpoint: Endpoint, node: Node, log: Log, *, on_change: Callable[[], None], websocket: bool = True
+    ) -> None:
         self.texts: list[str] = []
         self._endpoint = endpoint
         self._node = node
         self._log = log
         self._on_change = on_change
+        self._websocket = websocket
         self._credentials: list[Credential] = []
         self._boxes: dict[bytes, bytes] = {}  # by slot
         self._told = 0
@@ -70,8 +78,10 @@ class ServerRelays:
             self._endpoint,
             self._credentials,
             port=port,
+            websocket=self._websocket,
             on_joined=self._joined,
             on_left=self._left,
+            on_moved=self._moved,
             on_silent=lambda relay: self._log.warning("relay-silent", relay=relay.name),
         )
 
@@ -92,12 +102,19 @@ class ServerRelays:
         if not path.relayed:
             return str(path.remote)
         members = self._relays.members.values() if self._relays is not None else ()
-        return next((f"relay {each.relay.name}" for each in members if each.link == path.port), "a relay that is gone")
+        name = next((each.relay.name for each in members if each.link == path.port), None)
+        if name is None:
+            return "a relay that is gone"
+        return f"relay {name}" + (f" ({BY_WEBSOCKET})" if self._endpoint.tunnelled(path) else "")
 
     def views(self) -> list[View]:
         """Describe the relays."""
-        joined = {each.relay.slot_id for each in self._relays.members.values()} if self._relays is not None else set()
-        return [View(each.name, str(each.candidates[0]), each.slot_id in joined) for each in self._credentials]
+        members = self._relays.members.values() if self._relays is not None else ()
+        joined = {each.relay.slot_id: self._by_websocket(each) for each in members}
+        return [
+            View(each.name, str(each.candidates[0]), each.slot_id in joined, joined.get(each.slot_id, False))
+            for each in self._credentials
+        ]
 
     # --- slots -------------------------------------------------------------------------------------
 
@@ -137,9 +154,19 @@ class ServerRelays:
     # --- membership --------------------------------------------------------------------------------
 
     def _joined(self, member: Membership) -> None:
-        self._log.info("relay-joined", relay=member.relay.name, session=member.session, observed=str(member.observed))
+        by = BY_WEBSOCKET if self._by_websocket(member) else BY_UDP
+        seen = None if member.observed is None else str(member.observed)
+        self._log.info("relay-joined", relay=member.relay.name, session=member.session, by=by, observed=seen)
         self._register(member, self._live_boxes())
         self._on_change()
+
+    def _moved(self, member: Membership, event: PathChanged) -> None:
+        by = BY_WEBSOCKET if event.path.tunnelled else BY_UDP
+        self._log.info("relay-moved", relay=member.relay.name, session=member.session, by=by)
+
+    def _by_websocket(self, member: Membership) -> bool:
+        session = self._endpoint.sessions.get(member.session)
+        return session is not None and session.path.tunnelled
 
     def _left(self, member: Membership) -> None:
         if self._closing:

@@ -150,6 +150,7 @@ class Networking:
         default=(),
         check=_relays,
     )
+    websocket: bool = option("join a relay by WebSocket, over TCP, where UDP brings no answer", default=True)
     stun_servers: tuple[str, ...] = option(
         "servers that tell us our public address, HOST or HOST:PORT each; none are asked unless named here",
         default=(),

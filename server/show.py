@@ -35,10 +35,7 @@ def status(answer: Mapping[str, Any]) -> None:
         ("reachable at", ", ".join(answer["candidates"]) or "nowhere: no network address"),
         ("port mapping", answer["port_mapping"]),
         ("NAT", answer["nat"]),
-        *(
-            ("relay", f"{each['name']} at {each['address']}: {'joined' if each['joined'] else 'no answer'}")
-            for each in answer["relays"]
-        ),
+        *(("relay", f"{each['name']} at {each['address']}: {_membership(each)}") for each in answer["relays"]),
         ("sessions", str(answer["sessions"])),
         ("may come back", str(answer["returning"])),
     ]
@@ -61,14 +58,22 @@ def status(answer: Mapping[str, Any]) -> None:
     _console().print(table)
 
 
+def _membership(relay: Mapping[str, Any]) -> str:
+    if not relay["joined"]:
+        return "no answer"
+    return "joined by WebSocket, since UDP brought no answer" if relay["websocket"] else "joined"
+
+
 def relay_status(answer: Mapping[str, Any]) -> None:
     """Print the state of a relay."""
     dropped = ", ".join(f"{reason} {count}" for reason, count in answer["drops"].items())
+    websocket = answer["websocket"]
     table = _grid()
     for name, value in (
         ("relay", answer["relay"]),
         ("up", f"{span(answer['uptime_seconds'])} (process {answer['pid']})"),
         ("port", answer["port"]),
+        ("WebSockets", "none" if websocket is None else "{websockets} open, at {port} ({url})".format(**websocket)),
         ("reachable at", ", ".join(answer["candidates"])),
         ("file", f"{answer['file']} (valid for {span(answer['seconds'])})"),
         ("members", f"{answer['members']} with {answer['boxes']} boxes"),

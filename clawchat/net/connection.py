@@ -69,6 +69,11 @@ class Connection:
         """Return the path in use."""
         return self.session.path
 
+    @property
+    def tunnelled(self) -> bool:
+        """Tell whether a WebSocket carries the path in use, be it that of a relay."""
+        return self.session.machines.tunnelled
+
     def stats(self) -> SessionStats:
         """Return the session's figures."""
         return self.session.stats(now=time.monotonic())

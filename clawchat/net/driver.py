@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
+from itertools import count
 from typing import Final
 
 from clawchat.net.error_queue import PathError
@@ -20,8 +21,9 @@ from clawchat.net.network_watch import NetworkWatch
 from clawchat.net.ports import Ports
 from clawchat.net.sockets import RECEIVE_ROOM, UdpPort
 from clawchat.net.surface import Core, Tap
+from clawchat.net.tunnel import Tunnel
 from clawchat.session.outbound import Transmit
-from clawchat.values.address import Address, Path
+from clawchat.values.address import FIRST_TUNNEL, Address, Path
 from clawchat.values.errors import UsageError
 from clawchat.values.events import ClosePort, Event, OpenPort
 
@@ -83,6 +85,7 @@ class Node:
         self._closing = False
         self._closed = False
         self._finished = asyncio.Event()
+        self._tunnel_handles = count(FIRST_TUNNEL)
         self._meter = LagMeter(self._loop, beat)
         self._meter.start()
         self._watch = NetworkWatch(self._loop, self._on_network_changed) if watch else None
@@ -91,6 +94,11 @@ class Node:
     def ports(self) -> dict[int, UdpPort]:
         """Return the open ports by handle."""
         return {handle: gate.port for handle, gate in self._ports.gates.items()}
+
+    @property
+    def closed(self) -> bool:
+        """Tell whether the node has come to its end."""
+        return self._closed
 
     @property
     def lag(self) -> float:
@@ -105,6 +113,26 @@ class Node:
         handle = self._ports.open(address)
         self.flush()
         return handle
+
+    def open_tunnel(self, tunnel: Tunnel) -> int:
+        """Give a port to what is no UDP socket; what it brings is told by ``arrived``."""
+        handle = next(self._tunnel_handles)
+        self._ports.tunnels[handle] = tunnel
+        return handle
+
+    def close_tunnel(self, handle: int) -> None:
+        """Send nothing more by a tunnel."""
+        self._ports.tunnels.pop(handle, None)
+
+    def arrived(self, data: bytes, path: Path) -> None:
+        """Take in a datagram that came by a tunnel."""
+        if self._closed or not data:
+            return
+        now = time.monotonic()
+        if self._tap is not None:
+            self._tap.received(memoryview(data), len(data), path, now=now)
+        self.endpoint.receive(memoryview(data), len(data), path, now=now)
+        self.wake()
 
     def attach(self, session: int, listener: Callable[[Event], None]) -> None:
         """Tell a session's events to ``listener``, before ``on_event``."""

@@ -12,6 +12,7 @@ from clawchat.net.gate import Backlog, Gate
 from clawchat.net.port_opening import open_port
 from clawchat.net.sockets import UdpPort
 from clawchat.net.surface import Core
+from clawchat.net.tunnel import Tunnel
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError
@@ -56,6 +57,7 @@ class Ports:
         self._reopened: dict[int, float] = {}
         self._next_handle = 0
         self.gates: dict[int, Gate] = {}
+        self.tunnels: dict[int, Tunnel] = {}
         self.backlog = Backlog()
 
     def open(self, address: Address, handle: int | None = None) -> int:
@@ -98,6 +100,8 @@ class Ports:
         """Close every port."""
         for handle in list(self.gates):
             self.close(handle)
+        for tunnel in list(self.tunnels.values()):
+            tunnel.close()
 
     def send(self, transmit: Transmit) -> None:
         """Send a batch; one for a port that was closed meanwhile is lost, as datagrams are."""
@@ -106,6 +110,8 @@ class Ports:
             gate.send(transmit)
             if gate.port.reports:
                 self.report(gate)
+        elif (tunnel := self.tunnels.get(transmit.path.port)) is not None:
+            tunnel.send(transmit.data, transmit.size)
 
     def report(self, gate: Gate) -> None:
         """Tell the endpoint and the program what a port learned about its paths."""

@@ -1,4 +1,7 @@
-"""Membership of relays: join them through a port of our own, notice when one is gone, and join it again."""
+"""Membership of relays: join them through a port of our own, notice when one is gone, and join it again.
+
+A relay is joined by UDP, and where that brings no answer, by a WebSocket that is left again as soon as UDP does.
+"""
 
 from __future__ import annotations
 
@@ -10,11 +13,12 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from clawchat.crypto.credential import Credential
+from clawchat.net.detour import Detour
 from clawchat.net.driver import Node
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.errors import UsageError
-from clawchat.values.events import Event, SessionEnded, SessionOpened
+from clawchat.values.events import Event, PathChanged, SessionEnded, SessionOpened
 from clawchat.values.limits import HANDSHAKE_TIMEOUT, JITTER
 
 LOOK_SECONDS: Final = 5.0
@@ -46,8 +50,8 @@ class Membership(NamedTuple):
 class Relays:
     """Be a member of some relays.
 
-    ``on_joined`` is told each membership as it begins, ``on_left`` as it ends. ``on_silent`` is told a relay that
-    did not answer in time. All of them are called on the loop's thread.
+    ``on_joined`` is told each membership as it begins, ``on_left`` as it ends, ``on_moved`` when it goes on by another
+    path. ``on_silent`` is told a relay that did not answer in time. All of them are called on the loop's thread.
     """
 
     def __init__(  # noqa: PLR0913 - whom to join, by what means, and whom to tell
@@ -57,16 +61,20 @@ class Relays:
         relays: Sequence[Credential],
         *,
         port: int,
+        websocket: bool = True,
         on_joined: Callable[[Membership], None],
         on_left: Callable[[Membership], None] = lambda _: None,
+        on_moved: Callable[[Membership, PathChanged], None] = lambda _member, _event: None,
         on_silent: Callable[[Credential], None] = lambda _: None,
     ) -> None:
         self.members: dict[int, Membership] = {}  # by session
         self._node = node
         self._endpoint = endpoint
         self._port = port
+        self._websocket = websocket
         self._on_joined = on_joined
         self._on_left = on_left
+        self._on_moved = on_moved
         self._on_silent = on_silent
         self._relays = relays
         self._most: int | None = None
@@ -116,6 +124,7 @@ class Relays:
     async def _join(self, relay: Credential) -> bool:
         """Be a member once, from the first HELLO to the end of the session; tell whether we became one."""
         ended = asyncio.Event()
+        detour = Detour(self._node, self._endpoint, relay, port=self._port, allowed=self._websocket)
 
         def listen(event: Event) -> None:
             match event:
@@ -123,15 +132,21 @@ class Relays:
                     session = self._endpoint.sessions[event.session]
                     link = self._endpoint.link(event.session)
                     found = self.members[event.session] = Membership(relay, event.session, link, session.observed)
+                    detour.on_path(event.path)
                     self._on_joined(found)
                     self._leave_spare()
                     self._node.wake()
+                case PathChanged():
+                    detour.on_path(event.path)
+                    if event.session in self.members:
+                        self._on_moved(self.members[event.session], event)
                 case SessionEnded():
                     ended.set()
 
         session = self._endpoint.connect(relay, port=self._port, now=time.monotonic(), timeout=HANDSHAKE_TIMEOUT)
         self._node.attach(session, listen)
         self._node.wake()
+        detour.begin(session)
         try:
             while not ended.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -139,7 +154,10 @@ class Relays:
                         await ended.wait()
                 if self._is_gone(session):
                     break
+                if session in self.members:
+                    detour.look(self._quiet(session))
         finally:
+            detour.end()
             self._node.detach(session)
             found = self._part(session)
         if found is None:
@@ -151,12 +169,17 @@ class Relays:
         session = self._endpoint.sessions.get(session_id)
         if session is None or session_id not in self.members:
             return False
-        quiet = session.stats(now=time.monotonic()).heard
+        quiet = self._quiet(session_id)
         if quiet >= QUIET_SECONDS:
             with contextlib.suppress(UsageError):
                 session.ping()
             self._node.wake()
         return quiet >= GONE_SECONDS
+
+    def _quiet(self, session_id: int) -> float:
+        """Return for how many seconds a relay was not heard."""
+        session = self._endpoint.sessions.get(session_id)
+        return 0.0 if session is None else session.stats(now=time.monotonic()).heard
 
     def _part(self, session_id: int) -> Membership | None:
         """Let go of a session, whatever state it is in; return the membership that ends with it."""

@@ -151,6 +151,9 @@ PORT_REST: Final = 35.0
 SURVEY_LIFE: Final = 20.0
 """What relays saw of us is asked for anew after this: a NAT that counts has gone on meanwhile."""
 
+WEBSOCKET_HEAD_START: Final = 0.3
+"""How long a relay is tried by UDP alone before it is tried by WebSocket, too."""
+
 SURVEY_WAIT: Final = 0.05
 """How long an offer to the peer waits after an answer of a relay, so that one offer tells of several."""
 

@@ -90,6 +90,7 @@ class FakePeer:
         self.on_keys: Callable[[int], None] | None = None
         self.epoch = 0
         self.path = PATH
+        self.tunnelled = False
         self.heard = 0.0
         self.rtt = 0.0125
         self.answering = asyncio.Event()
