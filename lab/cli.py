@@ -2,7 +2,7 @@
 
 Exit codes: 0 as wished, 1 something could not be built or is missing, 2 wrong arguments or a wrong file, 3 the
 laboratory is dishonest, 4 a pair of NATs did not get the verdict that is expected of it, 5 two documents
-of the matrix differ.
+of the matrix differ, 6 a capture holds something else than ciphertext, 7 a capture is not proven.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from lab.commands.matrix import matrix
 from lab.commands.plan import plan
 from lab.commands.presets import presets
 from lab.commands.shared import EXIT_MISSING, EXIT_USAGE
+from lab.commands.verify import verify
 from lab.endings import clean_up_when_ended
 
 
@@ -36,6 +37,7 @@ main.add_command(clean)
 main.add_command(gate)
 main.add_command(matrix)
 main.add_command(diff)
+main.add_command(verify)
 
 
 def run() -> None:

@@ -76,6 +76,24 @@ def _enter(descriptor: int) -> None:
         raise NamespaceError(f"setns: {os.strerror(number)}")
 
 
+@contextlib.contextmanager
+def inside(namespace: Path) -> Iterator[None]:
+    """Move the calling thread into the network namespace of a file for a while. Raises OSError and NamespaceError."""
+    home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
+    try:
+        there = os.open(namespace, os.O_RDONLY)
+        try:
+            _enter(there)
+        finally:
+            os.close(there)
+        try:
+            yield
+        finally:
+            _enter(home)
+    finally:
+        os.close(home)
+
+
 @dataclass(slots=True)
 class Namespace:
     """One network namespace: a machine of its own as far as addresses, routes and ports go."""
@@ -118,25 +136,19 @@ class Namespace:
         """
         return _run(["ip", "netns", "exec", self.name, *argv], text)
 
+    @property
+    def path(self) -> Path:
+        """Name the file that stands for the namespace."""
+        return Path("/run/netns", self.name)
+
     @contextlib.contextmanager
     def entered(self) -> Iterator[None]:
         """Move the calling thread into the namespace for a while.
 
         Sockets and devices made meanwhile belong to the namespace for good, and /proc/sys/net shows its settings.
         """
-        home = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
-        try:
-            there = os.open(f"/run/netns/{self.name}", os.O_RDONLY)
-            try:
-                _enter(there)
-            finally:
-                os.close(there)
-            try:
-                yield
-            finally:
-                _enter(home)
-        finally:
-            os.close(home)
+        with inside(self.path):
+            yield
 
     def sysctl(self, **settings: int) -> None:
         """Change settings of the namespace, by their names below net with two underscores for a dot.

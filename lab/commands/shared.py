@@ -20,6 +20,10 @@ EXIT_UNEXPECTED: Final = 4
 """A pair of NATs did not get the verdict that is expected of it."""
 EXIT_CHANGED: Final = 5
 """Two documents of the matrix tell of different verdicts."""
+EXIT_REFUTED: Final = 6
+"""A capture holds something else than ciphertext."""
+EXIT_UNPROVEN: Final = 7
+"""Nothing speaks against a capture, and something is missing that the proof takes."""
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
 nat_option = click.option("--nat", "names", help="Comma-separated presets instead of all of them.")
