@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -18,10 +19,8 @@ FILES: Final = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 def need_scapy() -> None:
     """Say what to install where captures can't be read."""
-    try:
-        import scapy  # noqa: F401
-    except ImportError:
-        raise click.ClickException("captures cannot be read here: scapy is missing; pip install -e '.[lab]'") from None
+    if importlib.util.find_spec("scapy") is None:
+        raise click.ClickException("captures cannot be read here: scapy is missing; pip install -e '.[lab]'")
 
 
 def load_keys(files: tuple[Path, ...]) -> KeyRing | None:
