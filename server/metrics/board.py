@@ -14,25 +14,34 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder, generate_latest
 
-from server.metrics.table import Kind, Metric
+from server.metrics.table import PREFIX, PROGRAM, Kind, Metric
 
 
 class Board:
-    """Keep the figures of a table, and those of this process (``process_cpu_seconds_total`` and the like)."""
+    """Keep the figures of a table, and those of this process (``clawchat_server_process_cpu_seconds_total`` and so on).
 
-    def __init__(self, table: Sequence[Metric]) -> None:
+    Every figure of the table has the label ``program``, and those of the process have it in their names, so that one
+    node_exporter can read what a server and a relay write and still tell of itself.
+    """
+
+    def __init__(self, table: Sequence[Metric], program: str) -> None:
+        self._program = program
         # they would be one more figure for each counter, which says when it was first seen
         disable_created_metrics()  # type: ignore[no-untyped-call] # the library gives it no types
         self._registry = CollectorRegistry()
-        ProcessCollector(registry=self._registry)
+        ProcessCollector(namespace=f"{PREFIX}{program}", registry=self._registry)
         self._kept: dict[Metric, Counter | Gauge | Histogram] = {metric: self._make(metric) for metric in table}
         self._absolute: dict[tuple[Metric, tuple[str, ...]], float] = {}
+        for metric in table:
+            if not metric.labels:
+                self._of(metric, {})  # told from the beginning, as 0
 
     def _make(self, metric: Metric) -> Counter | Gauge | Histogram:
+        labels = (PROGRAM, *metric.labels)
         if metric.kind is Kind.HISTOGRAM:
-            return Histogram(metric.name, metric.help, metric.labels, registry=self._registry, buckets=metric.buckets)
+            return Histogram(metric.name, metric.help, labels, registry=self._registry, buckets=metric.buckets)
         kind = Counter if metric.kind is Kind.COUNTER else Gauge
-        return kind(metric.name, metric.help, metric.labels, registry=self._registry)
+        return kind(metric.name, metric.help, labels, registry=self._registry)
 
     def add(self, metric: Metric, amount: float = 1.0, **labels: str) -> None:
         """Let a counter grow."""
@@ -59,8 +68,7 @@ class Board:
         histogram.observe(value)
 
     def _of(self, metric: Metric, labels: Mapping[str, str]) -> Counter | Gauge | Histogram:
-        kept = self._kept[metric]
-        return kept.labels(**labels) if metric.labels else kept
+        return self._kept[metric].labels(program=self._program, **labels)
 
     def text(self) -> bytes:
         """Write all figures in Prometheus' text format, which a textfile collector reads."""

@@ -16,7 +16,7 @@ class RelayMeters(SessionMeters):
     """Fill a relay's board."""
 
     def __init__(self, program: RelayProgram) -> None:
-        super().__init__(Board(table.RELAY), program.endpoint, program.node, "relay")
+        super().__init__(Board(table.RELAY, "relay"), program.endpoint, program.node)
         self._program = program
 
     def opened(self, life: Life, *, now: float) -> None:

@@ -20,7 +20,7 @@ class ServerMeters(SessionMeters):
     """Fill a server's board."""
 
     def __init__(self, program: Program) -> None:
-        super().__init__(Board(table.SERVER), program.endpoint, program.node, "server")
+        super().__init__(Board(table.SERVER, "server"), program.endpoint, program.node)
         self._program = program
         self._moves: Counter[str] = Counter()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -48,14 +47,13 @@ class Life:
 class SessionMeters:
     """Fill a board from what an endpoint tells. ``now`` is in monotonic seconds."""
 
-    def __init__(self, board: Board, endpoint: Endpoint, node: Node, program: str) -> None:
+    def __init__(self, board: Board, endpoint: Endpoint, node: Node) -> None:
         self.board = board
         self.lives: dict[int, Life] = {}
         self._endpoint = endpoint
         self._node = node
         self._ended = Traffic()
-        board.set(table.BUILD, 1, version=version(), program=program)
-        board.set(table.STARTED, time.time())
+        board.set(table.BUILD, 1, version=version())
         for result in ("confirmed", "abandoned", "late"):
             board.add(table.HANDSHAKES, 0, result=result)
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 PREFIX: Final = "clawchat_"
+PROGRAM: Final = "program"  # the label that every figure has: server or relay
 
 
 class Kind(Enum):
@@ -49,8 +50,7 @@ _LAG_BUCKETS: Final = (0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0)
 
 # --- of both ---------------------------------------------------------------------------------------
 
-BUILD: Final = _gauge("build_info", "1, with the version and the program (server or relay)", "version", "program")
-STARTED: Final = _gauge("start_time_seconds", "when the program started, in Unix time")
+BUILD: Final = _gauge("build_info", "1, with the version", "version")
 HEALTHY: Final = _gauge("healthy", "1 if the last self-test found that everything works, else 0")
 LOOP_LAG: Final = _gauge("loop_lag_seconds", "how late the event loop was at worst in the last minute")
 LAG: Final = _histogram(
@@ -112,7 +112,6 @@ BOXES_REFUSED: Final = _counter("relay_boxes_refused", "boxes that a member aske
 
 COMMON: Final = (
     BUILD,
-    STARTED,
     HEALTHY,
     LOOP_LAG,
     LAG,
