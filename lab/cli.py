@@ -19,6 +19,7 @@ from lab.commands.gate import gate
 from lab.commands.matrix import matrix
 from lab.commands.plan import plan
 from lab.commands.presets import presets
+from lab.commands.scene import scene
 from lab.commands.shared import EXIT_MISSING, EXIT_USAGE
 from lab.commands.verify import verify
 from lab.endings import clean_up_when_ended
@@ -38,6 +39,7 @@ main.add_command(gate)
 main.add_command(matrix)
 main.add_command(diff)
 main.add_command(verify)
+main.add_command(scene)
 
 
 def run() -> None:

@@ -54,10 +54,19 @@ def wait_until(ready: Callable[[], bool], what: str, log: Path, process: subproc
 
 
 class Program:
-    """A relay or a server: a directory of its own, and a log that says when it is ready."""
+    """A relay or a server: a directory of its own, and a log that says when it is ready.
+
+    ``module`` is what Python runs: the server's, or one that takes the same words.
+    """
 
     def __init__(
-        self, namespace: Namespace, directory: Path, words: Sequence[str], settings: Mapping[str, str]
+        self,
+        namespace: Namespace,
+        directory: Path,
+        words: Sequence[str],
+        settings: Mapping[str, str],
+        *,
+        module: str = "server",
     ) -> None:
         self.directory = directory
         self._what = f"{words[0]} in {namespace.name}"
@@ -65,7 +74,7 @@ class Program:
         directory.mkdir(mode=0o700, exist_ok=True)
         with self._log.open("wb") as log:
             self._process = namespace.exec(
-                [sys.executable, "-m", "server", *words, "--directory", str(directory)],
+                [sys.executable, "-m", module, *words, "--directory", str(directory)],
                 env=environment(directory, CLAWCHAT_LOGGING_FORMAT="json", **settings),
                 cwd=directory,
                 stdout=log,
@@ -80,6 +89,17 @@ class Program:
     def wait_for(self, event: str) -> None:
         """Wait for a line of the log."""
         wait_until(lambda: f'"{event}"' in self._log.read_text(errors="replace"), self._what, self._log, self._process)
+
+    @property
+    def log(self) -> list[dict[str, Any]]:
+        """Return what it has logged so far."""
+        lines = self._log.read_text(errors="replace").splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
+    def kill(self) -> None:
+        """End it without a word to anybody."""
+        self._process.kill()
+        self._process.wait()
 
     def invite(self, name: str) -> Path:
         """Have a server make a security file."""

@@ -1,0 +1,42 @@
+"""``lab scene``: let something happen to a network while a transfer is under way."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+
+from lab.commands.shared import EXIT_UNEXPECTED, json_option, need_namespaces, print_json
+from lab.report import console
+
+WAYS = ("upload", "download")
+
+
+@click.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1)
+@click.option("--way", type=click.Choice(WAYS), default="upload", show_default=True, help="Which end sends.")
+@json_option
+def scene(*, names: tuple[str, ...], way: str, as_json: bool) -> None:
+    """Play scenes with real programs; exit 4 when a claim does not hold. Without a name, list them; ``all`` plays all.
+
+    In each scene at least 100 MiB are on their way through a stream while something happens to the network.
+    """
+    from lab.scenes.mishaps import SCENES, play
+    from lab.scenes.result import document, table
+
+    if not names:
+        for each in SCENES.values():
+            click.echo(f"{each.name:20} {each.about}")
+        return
+    wanted = list(SCENES) if names == ("all",) else list(names)
+    unknown = [name for name in wanted if name not in SCENES]
+    if unknown:
+        raise click.UsageError(f"no scene is called {', '.join(unknown)}; `python -m lab scene` lists them")
+    need_namespaces()
+    outcomes = [play(SCENES[name], way) for name in wanted]
+    if as_json:
+        print_json(document(outcomes))
+    else:
+        console().print(table(outcomes))
+    if not all(outcome.held for outcome in outcomes):
+        sys.exit(EXIT_UNEXPECTED)

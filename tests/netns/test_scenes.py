@@ -1,0 +1,31 @@
+"""The network changes under a transfer between two programs behind NATs: what the scenes of the laboratory claim."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from lab.scenes.mishaps import SCENES, play
+from tests.conftest import require
+from tests.netns.home import missing
+
+pytestmark = [
+    pytest.mark.netns,
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's"),
+]
+
+BOTH_WAYS = ("cut", "roam", "carrier-dies")
+"""Scenes that go differently for the two ends: who sends notices first."""
+
+CASES = [(name, "upload") for name in SCENES] + [(name, "download") for name in BOTH_WAYS]
+
+
+@pytest.mark.parametrize(("name", "way"), CASES)
+def test_what_a_scene_claims_holds(name: str, way: str, figure: Callable[[str], None]) -> None:
+    require("a router's firewall", missing("nft", "nftables") or missing("conntrack", "conntrack"))
+    outcome = play(SCENES[name], way)
+    figure("; ".join(f"{claim.what}: {claim.seen}" for claim in outcome.claims))
+    assert outcome.held, (outcome.trouble, [claim.as_json() for claim in outcome.claims if not claim.holds])
