@@ -1,13 +1,13 @@
 """The client's end of the chat: what to say to the server, and what it said to us.
 
 The machine confirms every message it hands out, hands each out once, and can go on over a new stream after
-the old one was lost: it enters its rooms again and says again what the server had not accepted.
+the old one was lost: it enters its rooms again and says again what the server had not accepted. With the
+memory of an earlier life it does so even if its program was killed.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from clawchat.services.chat import (
     DEFAULT_ROOM,
@@ -23,26 +23,26 @@ from clawchat.services.chat import (
     Refused,
     Rename,
     Renamed,
-    Say,
     Welcome,
     Who,
 )
 from clawchat.services.chat_codec import ClientDecoder, encode
 from clawchat.services.chat_fields import MAX_RECEIPTS, MAX_TEXT_BYTES, is_name, is_text
+from clawchat.services.chat_memory import ClientMemory
 from clawchat.services.preface import CHAT, write_preface
 from clawchat.values.errors import UsageError
 
 if TYPE_CHECKING:
     from clawchat.services.chat import ToClient, ToServer
 
-# Repeats come only from before a reconnection, and the server keeps fewer messages than this for one client.
-MAX_REMEMBERED_NUMBERS: Final = 4096
-
 
 class ChatClient:
-    """Speak chat over one stream at a time. ``token`` (random letters and digits) names this client to the hub."""
+    """Speak chat over one stream at a time.
 
-    def __init__(self, name: str, *, token: str | None = None) -> None:
+    ``token`` (random letters and digits) names this client to the hub; ``memory`` is what it knows from before.
+    """
+
+    def __init__(self, name: str, *, token: str | None = None, memory: ClientMemory | None = None) -> None:
         _check_name(name)
         self.name = name
         self.server = ""
@@ -52,23 +52,21 @@ class ChatClient:
         self._wanted: list[str] = []
         self._decoder = ClientDecoder()
         self._out = bytearray()
-        self._ids = 0
-        self._unaccepted: OrderedDict[str, Say] = OrderedDict()
-        self._seen: OrderedDict[int, None] = OrderedDict()
+        self._memory = memory or ClientMemory()
         self.welcomed = False
-        self._started = False
+        self._again = not self._memory.fresh
 
     def start(self) -> None:
         """Begin on a stream that was just opened, the first time or again."""
         self._decoder = ClientDecoder()
         self._out = bytearray(write_preface(CHAT))
-        again, self._started = self._started, True
+        again, self._again = self._again, True
         self.rooms.clear()
         self.welcomed = False
         self._send(Hello(self.name, token=self._token, again=again))
         for room in self._wanted:
             self._send(Join(room))
-        for say in self._unaccepted.values():
+        for say in self._memory.unaccepted.values():
             self._send(say)
 
     def outgoing(self) -> bytes:
@@ -88,7 +86,7 @@ class ChatClient:
             if isinstance(told, Message):
                 if not told.past:
                     numbers.append(told.number)
-                if not self._first_time(told.number):
+                if not self._memory.first_time(told.number):
                     continue
             else:
                 self._follow(told)
@@ -105,9 +103,7 @@ class ChatClient:
         if not is_text(text):
             raise UsageError(f"a text has 1 to {MAX_TEXT_BYTES} bytes and no control characters")
         _check_name(room or to or DEFAULT_ROOM)
-        self._ids += 1
-        say = Say(str(self._ids), text, None if to else room, to)
-        self._unaccepted[say.id] = say
+        say = self._memory.say(text, None if to else room, to)
         self._send(say)
         return say.id
 
@@ -142,7 +138,7 @@ class ChatClient:
     @property
     def unaccepted(self) -> int:
         """Count the texts that the server has not accepted yet."""
-        return len(self._unaccepted)
+        return len(self._memory.unaccepted)
 
     def _follow(self, told: ToClient) -> None:
         match told:
@@ -155,19 +151,11 @@ class ChatClient:
             case Renamed() if told.old == self.name:
                 self.name = told.new
             case Accepted():
-                self._unaccepted.pop(told.id, None)
+                self._memory.settle(told.id)
             case Refused():
-                self._unaccepted.pop(told.about, None)
+                self._memory.settle(told.about)
             case _:
                 pass
-
-    def _first_time(self, number: int) -> bool:
-        if number in self._seen:
-            return False
-        self._seen[number] = None
-        if len(self._seen) > MAX_REMEMBERED_NUMBERS:
-            self._seen.popitem(last=False)
-        return True
 
     def _send(self, message: ToServer) -> None:
         self._out += encode(message)

@@ -8,7 +8,8 @@ reads again (``accepting``).
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
+from itertools import count
 from typing import TYPE_CHECKING, Final, assert_never
 
 from clawchat.services.chat import (
@@ -40,7 +41,8 @@ from clawchat.services.chat import (
     Who,
 )
 from clawchat.services.chat_fields import MAX_MEMBERS, MAX_NAME_BYTES, MAX_ROOMS
-from clawchat.services.chat_queue import MemberQueue
+from clawchat.services.chat_ledger import MAX_REMEMBERED_IDS, Ledger
+from clawchat.services.chat_member import Away, Member
 from clawchat.services.chat_receipts import Receipts
 from clawchat.services.preface import StreamCode
 from clawchat.values.errors import ProtocolViolation
@@ -49,25 +51,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_ROOMS_A_MEMBER: Final = 32
-# A client that comes back says again what was not accepted; this many of its latest ids are remembered.
-MAX_REMEMBERED_IDS: Final = 256
-# Members that left, kept so that a client that comes back misses nothing and is not heard twice.
-MAX_REMEMBERED_MEMBERS: Final = 128
-MAX_KEPT_MESSAGES: Final = 64
-
-
-class _Member:
-    """One participant; nameless until its Hello."""
-
-    __slots__ = ("key", "name", "queue", "rooms", "said", "token")
-
-    def __init__(self, key: int) -> None:
-        self.key = key
-        self.name = ""
-        self.token: str | None = None
-        self.rooms: set[str] = set()
-        self.queue = MemberQueue()
-        self.said: OrderedDict[str, int] = OrderedDict()
+LEFT: Final = "left"
+LOST: Final = "lost"
+"""Why a member is gone whose client did not say goodbye."""
 
 
 class _Room:
@@ -76,7 +62,7 @@ class _Room:
     __slots__ = ("history", "members")
 
     def __init__(self, history: int) -> None:
-        self.members: dict[int, _Member] = {}
+        self.members: dict[int, Member] = {}
         self.history: deque[Message] = deque(maxlen=history)
 
 
@@ -84,51 +70,56 @@ class Hub:
     """Hold the chat of one server. ``rooms`` are there always; others live while somebody is in them.
 
     Messages are numbered from ``first_number``; a server gives a higher one each time it starts, because clients
-    take a number they have seen for a repeat.
+    take a number they have seen for a repeat. With the ledger of an earlier life its members miss nothing.
     """
 
     def __init__(
-        self, *, server: str, rooms: Iterable[str] = (DEFAULT_ROOM,), history: int = 0, first_number: int = 1
+        self,
+        *,
+        server: str,
+        rooms: Iterable[str] = (DEFAULT_ROOM,),
+        history: int = 0,
+        first_number: int = 1,
+        ledger: Ledger | None = None,
     ) -> None:
         self._server = server
         self._history = history
         self._permanent = tuple(rooms) or (DEFAULT_ROOM,)
         self._rooms = {name: _Room(history) for name in self._permanent}
-        self._members: dict[int, _Member] = {}
-        self._named: dict[str, _Member] = {}
+        self._members: dict[int, Member] = {}
+        self._named: dict[str, Member] = {}
         self._receipts = Receipts()
-        self._with_token: dict[str, _Member] = {}
-        self._remembered: OrderedDict[str, _Member] = OrderedDict()
-        self._keys = 0
-        self._numbers = first_number - 1
+        self._with_token: dict[str, Member] = {}
+        self._keys = count(1)
+        self._ledger = ledger or Ledger()
+        self._numbers = max(first_number - 1, self._ledger.top)
         self.ready: set[int] = set()
         """Members with something to take."""
         self.displaced: list[int] = []
         """Members whose client came back on another stream; the owner drains this and ends their streams."""
+        self._away = Away(self._ledger, self._receipts, self._keys)
 
     def attach(self) -> int:
         """Add a member and return its key; it has no name before its Hello."""
-        self._keys += 1
-        self._members[self._keys] = _Member(self._keys)
-        return self._keys
+        key = next(self._keys)
+        self._members[key] = Member(key)
+        return key
 
     def detach(self, key: int, why: str = "") -> None:
-        """Take a member out of all rooms; ``why`` is told to the others."""
+        """Take a member out of all rooms; ``why`` is told to the others. One that is LOST misses nothing meanwhile."""
         member = self._members.pop(key, None)
         if member is None:
             return
         self.ready.discard(key)
-        for room in tuple(member.rooms):
+        rooms = tuple(member.rooms)
+        for room in rooms:
             self._leave(member, room, why)
         self._named.pop(member.name.casefold(), None)
-        if member.token is None:
-            self._receipts.forget(key)
-            return
-        del self._with_token[member.token]
-        member.queue.keep_messages(MAX_KEPT_MESSAGES)
-        self._remembered[member.token] = member
-        if len(self._remembered) > MAX_REMEMBERED_MEMBERS:
-            self._receipts.forget(self._remembered.popitem(last=False)[1].key)
+        if member.token is not None:
+            del self._with_token[member.token]
+            if why != LOST:
+                self._ledger.leave(member.token, rooms)
+        self._away.put(member, set(rooms) if why == LOST else set())
 
     def name_of(self, key: int) -> str:
         """Return a member's name, empty before its Hello."""
@@ -171,8 +162,9 @@ class Hub:
                 self._join(member, message.room)
             case Leave():
                 if message.room in member.rooms:
-                    self._leave(member, message.room, "left")
-                    self._tell(member, Left(message.room, member.name, "left"))
+                    self._leave(member, message.room, LEFT)
+                    self._ledger.leave(member.token, [message.room])
+                    self._tell(member, Left(message.room, member.name, LEFT))
                 else:
                     self._tell(member, Refused("leave", REFUSAL_NOT_IN_ROOM))
             case Who():
@@ -194,14 +186,16 @@ class Hub:
 
     # ------------------------------------------------------------------------------------ coming and going
 
-    def _enter(self, member: _Member, hello: Hello) -> None:
+    def _enter(self, member: Member, hello: Hello) -> None:
         old = None
         if hello.token is not None:
             still_here = self._with_token.get(hello.token)
             if still_here is not None:
                 self.detach(still_here.key, "came back")
                 self.displaced.append(still_here.key)
-            old = self._remembered.pop(hello.token, None)
+            old = self._away.take(hello.token)
+            if not hello.again:
+                self._ledger.begin_anew(hello.token)
             member.token = hello.token
             self._with_token[hello.token] = member
         member.name = self._free_name(hello.name)
@@ -211,11 +205,13 @@ class Hub:
         if old is not None:
             self._inherit(member, old, receipts=hello.again)
 
-    def _inherit(self, member: _Member, old: _Member, *, receipts: bool) -> None:
+    def _inherit(self, member: Member, old: Member, *, receipts: bool) -> None:
         """Give a client that came back what its old stream did not deliver, and its receipts if it waits for them."""
         if receipts:
             member.said = old.said
         self._receipts.hand_on(old.key, member.key, sender=receipts)
+        for room in sorted(old.rooms):
+            self._join(member, room)
         for message in old.queue.undelivered():
             self._tell(member, message)
 
@@ -227,7 +223,7 @@ class Hub:
             name = wish.encode()[: MAX_NAME_BYTES - len(suffix)].decode(errors="ignore") + suffix
         return name
 
-    def _rename(self, member: _Member, name: str) -> None:
+    def _rename(self, member: Member, name: str) -> None:
         if self._named.get(name.casefold(), member) is not member:
             self._tell(member, Refused("rename", REFUSAL_NAME_TAKEN))
             return
@@ -239,7 +235,7 @@ class Hub:
         for other in (audience | {member.key: member}).values():
             self._tell(other, Renamed(old, name))
 
-    def _join(self, member: _Member, name: str) -> None:
+    def _join(self, member: Member, name: str) -> None:
         room = self._rooms.get(name)
         if name in member.rooms:
             return
@@ -253,11 +249,12 @@ class Hub:
             self._tell(other, Joined(name, member.name))
         room.members[member.key] = member
         member.rooms.add(name)
+        self._ledger.enter(member.token, name)
         self._tell(member, Joined(name, member.name, tuple(other.name for other in room.members.values())))
         for message in room.history:
             self._tell(member, message)
 
-    def _leave(self, member: _Member, name: str, why: str) -> None:
+    def _leave(self, member: Member, name: str, why: str) -> None:
         member.rooms.discard(name)
         room = self._rooms[name]
         room.members.pop(member.key, None)
@@ -268,7 +265,7 @@ class Hub:
 
     # ------------------------------------------------------------------------------------ saying and confirming
 
-    def _say(self, member: _Member, say: Say, unix_now: int) -> None:
+    def _say(self, member: Member, say: Say, unix_now: int) -> None:
         known = member.said.get(say.id)
         if known is not None:
             self._tell(member, Accepted(say.id, known))
@@ -291,20 +288,23 @@ class Hub:
             member.said.popitem(last=False)
         to = audience[0].name if room is None else None
         message = Message(number, member.name, say.text, unix_now, room, to)
-        waiting = {other.key for other in audience if self._tell(other, message)}
+        waiting = {other.key: other.token for other in audience if self._tell(other, message)}
+        absent = self._away.tell(message) if room is not None else []
+        self._ledger.say(message, member.token, say.id, [*filter(None, waiting.values()), *absent])
         self._tell(member, Accepted(say.id, number, len(waiting)))
-        self._receipts.expect(number, member.key, say.id, waiting)
+        self._receipts.expect(number, member.key, say.id, set(waiting))
         if room is not None:
             self._rooms[room].history.append(Message(number, member.name, say.text, unix_now, room, past=True))
 
-    def _confirm(self, member: _Member, number: int) -> None:
+    def _confirm(self, member: Member, number: int) -> None:
         member.queue.confirm(number)
+        self._ledger.receive(number, member.token)
         found = self._receipts.confirm(number, member.key)
         sender = self._members.get(found[0]) if found else None
         if found and sender is not None:
             self._tell(sender, Delivered(found[1], number, member.name))
 
-    def _tell(self, member: _Member, message: ToClient) -> bool:
+    def _tell(self, member: Member, message: ToClient) -> bool:
         """Queue a message for a member still here; tell whether it fitted."""
         if member.key not in self._members:
             return False
