@@ -99,6 +99,8 @@ class Handovers:
                 if self._keep is not None:
                     await asyncio.to_thread(self._keep, credential)
                 credential.wipe()
+                with contextlib.suppress(StreamAborted):
+                    await stream.finish()  # the server burns what we came by
                 self.kept.set()
 
 
@@ -115,5 +117,4 @@ async def _read(stream: Stream) -> Credential:
             if service != CREDENTIAL:
                 raise ProtocolViolation(StreamCode.UNKNOWN_SERVICE, f"service {service}")
         handover.feed(data)
-    await stream.finish()
     return handover.finish()

@@ -10,7 +10,7 @@ from typing import Final, Protocol
 
 from clawchat.services.chat import Hello, ToClient, ToServer
 from clawchat.services.chat_codec import ServerDecoder, encode
-from clawchat.services.chat_hub import Hub
+from clawchat.services.chat_hub import LEFT, LOST, Hub
 from clawchat.services.preface import CHAT, PrefaceReader, StreamCode
 from clawchat.values.errors import ProtocolViolation, SessionClosed, TimedOut, UsageError
 from server.logs import Log
@@ -57,11 +57,15 @@ class _Chat:
 
 
 class ChatService:
-    """Move bytes between streams and the hub. ``wake`` asks the driver to send what was written."""
+    """Move bytes between streams and the hub. ``wake`` asks the driver to send what was written.
 
-    def __init__(self, hub: Hub, *, wake: Callable[[], None], log: Log) -> None:
+    ``keep`` is called before anybody is told of what happened in the hub, so that it can be written down first.
+    """
+
+    def __init__(self, hub: Hub, *, wake: Callable[[], None], keep: Callable[[], None], log: Log) -> None:
         self._hub = hub
         self._wake = wake
+        self._keep = keep
         self._log = log
         self._chats: dict[tuple[int, int], _Chat] = {}
         self._by_member: dict[int, _Chat] = {}
@@ -95,12 +99,12 @@ class ChatService:
         """Drop a stream that the client gave up."""
         chat = self._chats.get((session_id, stream))
         if chat is not None:
-            self._refuse(chat, StreamCode.SHUTDOWN, "left")
+            self._refuse(chat, StreamCode.SHUTDOWN, LEFT)
             self.pump()
 
     def session_ended(self, session_id: int, error: SessionClosed) -> None:
         """Drop all streams of a session that is over."""
-        why = "lost" if isinstance(error, TimedOut) else "left"
+        why = LOST if isinstance(error, TimedOut) else LEFT
         for chat in [chat for key, chat in self._chats.items() if key[0] == session_id]:
             self._forget(chat, why)
         self.pump()
@@ -123,7 +127,7 @@ class ChatService:
         self.say(key, Hello(name))
         return key
 
-    def detach(self, key: int, why: str = "left") -> None:
+    def detach(self, key: int, why: str = LEFT) -> None:
         """Remove a member of this process."""
         self._local.pop(key, None)
         self._hub.detach(key, why)
@@ -150,6 +154,7 @@ class ChatService:
 
     def pump(self) -> None:
         """Hand out what waits in the hub, as far as streams have room, and ask the driver to send it."""
+        self._keep()
         waiting: set[int] = set()
         while fresh := self._hub.ready - waiting:
             for key in fresh:
@@ -179,12 +184,12 @@ class ChatService:
                 self._take_bytes(chat, data)
         except ProtocolViolation as violation:
             self._log.warning("stream-refused", session=chat.session_id, stream=chat.stream, reason=violation.reason)
-            self._refuse(chat, violation.code, "left")
+            self._refuse(chat, violation.code, LEFT)
             return
         if chat.session.at_end(chat.stream):
             with contextlib.suppress(UsageError):  # the session may be closing
                 chat.session.write(chat.stream, b"", fin=True)
-            self._forget(chat, "left")
+            self._forget(chat, LEFT)
 
     def _take_bytes(self, chat: _Chat, data: bytes) -> None:
         if chat.preface is not None:
@@ -204,10 +209,11 @@ class ChatService:
     def _write(self, chat: _Chat, member: int) -> bool:
         """Write what a member is told; return False when its stream is full before its queue is empty."""
         try:
+            self._keep()
             while chat.session.room(chat.stream) > 0 and (told := self._hub.take(member, TAKE)):
                 chat.session.write(chat.stream, b"".join(map(encode, told)))
         except UsageError:  # the session is closing, and its end will be told
-            self._forget(chat, "left")
+            self._forget(chat, LEFT)
             return True
         if chat.unread and self._hub.accepting(member):
             self._read(chat)

@@ -5,6 +5,7 @@ security/                   0700
     bootstrap.key           0600: opens the security files; carried to people on another way than those
     NAME.sec                0600: one for each invitation that nobody has used yet
     clients.sealed          0600: what lets clients come back, sealed under the bootstrap key
+    chat.sealed             0600: what was said and not delivered yet, sealed likewise
     control.sock            0600: how the other commands reach the running server
     server.lock             held by the running server
 """
@@ -48,6 +49,11 @@ class Home:
     def clients(self) -> pathlib.Path:
         """Name the sealed file of the credentials that bring clients back."""
         return self.security / "clients.sealed"
+
+    @property
+    def chat(self) -> pathlib.Path:
+        """Name the sealed journal of what the chat has to remember."""
+        return self.security / "chat.sealed"
 
     def security_file(self, name: str) -> pathlib.Path:
         """Name the security file of an invitation."""

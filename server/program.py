@@ -17,7 +17,6 @@ from clawchat.net.depth import learn_depth
 from clawchat.net.driver import Node
 from clawchat.net.report import personal
 from clawchat.services.chat_hub import Hub
-from clawchat.services.handover import write_handover
 from clawchat.services.preface import StreamCode
 from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
@@ -38,6 +37,7 @@ from clawchat.values.events import (
 )
 from server.chat_service import ChatService
 from server.drop import DropWatch
+from server.handing import Handing
 from server.handler import Handler
 from server.health import BEAT_SECONDS, check
 from server.home import Home
@@ -47,16 +47,15 @@ from server.metrics.export import Exporter
 from server.metrics.server import ServerMeters
 from server.reach import Reach
 from server.relays import ServerRelays
+from server.remembering import Remembering
 from server.returning import Returning
 from server.settings import Settings
 
 HEADER_KEY_BYTES: Final = 32
 # With the handler's own grace this keeps the whole end below two seconds.
 CLOSE_SECONDS: Final = 1.0
-CLOSE_CODE: Final = 0
+CLOSE_CODE: Final = StreamCode.SHUTDOWN
 CLOSE_REASON: Final = "the server is stopping"
-# How often it is looked whether a client needs its next credential; it has hours to spare.
-LOOK_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +99,15 @@ class Program:
         )
         self._bootstrap = bootstrap
         self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.relays, self.log)
+        self.remembering = Remembering(home, bootstrap, self.log, enabled=self.returning.enabled)
         self.hub = Hub(
             server=settings.server.id,
             rooms=settings.chat.rooms,
             history=settings.chat.history,
             first_number=int(self.started_at * 1000),
+            ledger=self.remembering.ledger,
         )
-        self.chat = ChatService(self.hub, wake=self.node.wake, log=self.log)
+        self.chat = ChatService(self.hub, wake=self.node.wake, keep=self.remembering.flush, log=self.log)
         self.handler = (
             Handler(settings.handler, settings.chat.handler_name, settings.chat.rooms, self.chat, self.log)
             if settings.handler
@@ -121,6 +122,7 @@ class Program:
         )
         self._maker = Maker(settings.server.id, bytearray(HEADER_KEY_BYTES), self.relays.texts, self.reach.candidates)
         self.invitations = Invitations(home, settings, bootstrap, self._maker, self.relays, self.log)
+        self.handing = Handing(self.endpoint, self.returning, self._maker, self.log, wake=self.node.wake)
         self.port = Address(settings.server.ip, 0)
         self.handle = 0
         self.meters = ServerMeters(self)
@@ -143,10 +145,12 @@ class Program:
         await self._exporter.open()
         await self._open_port(usual)
         self.endpoint.candidates = tuple(self.reach.candidates())
+        await self.remembering.begin()
         await self.invitations.open(DEFAULT_NAME)
         self._spawn(self.invitations.keep())
         self._watch_drop()
-        self._spawn(self._keep_promises())
+        self._spawn(self.handing.keep())
+        self._spawn(self.remembering.run())
         if self.handler is not None:
             self._spawn(self.handler.run())
         self._spawn(self._exporter.run())
@@ -169,6 +173,7 @@ class Program:
             task.cancel()
         self.invitations.close()
         self._exporter.close()
+        self.remembering.close()
         if self._drop is not None:
             self._drop.close()
         await asyncio.gather(
@@ -184,6 +189,7 @@ class Program:
         """Seal everything under another bootstrap key."""
         await self.invitations.renew_all(bootstrap)
         await self.returning.reseal(bootstrap)
+        await self.remembering.reseal(bootstrap)
 
     async def refresh_meters(self) -> None:
         """Run the self-test and bring all figures up to date."""
@@ -263,7 +269,7 @@ class Program:
             case StreamOpened():
                 self._stream_opened(event)
             case StreamReadable():
-                self.chat.readable(event.session, event.stream)
+                self._readable(event)
             case StreamWritable():
                 self.chat.writable(event.session, event.stream)
             case StreamReset() | StreamStopped():
@@ -280,7 +286,7 @@ class Program:
         """Burn what the client came by; one that comes by what was burnt a moment ago is turned away."""
         name = self.invitations.burn(event.slot_id)
         if name is None:
-            name = self.returning.burn(event.slot_id)
+            name = self.returning.use(event.slot_id, event.session)
         session = self.endpoint.sessions.get(event.session)
         if name is None:
             self.log.warning("late-client-refused", session=event.session)
@@ -297,13 +303,11 @@ class Program:
         self.guests[event.session] = Guest(event.session, name, time.time())
         self.log.info("session-opened", session=event.session, name=name, remote=self.relays.describe(event.path))
         if self.returning.enabled:
-            self._spawn(self._hand_over(event.session, name))
-        else:
-            self._spawn(self.returning.save())
+            self._spawn(self.handing.give(event.session, name))
 
     def _ended(self, session: int, error: SessionClosed) -> None:
         self.chat.session_ended(session, error)
-        self.returning.ended(session)
+        self.handing.ended(session)
         guest = self.guests.pop(session, None)
         if guest is None:
             return
@@ -315,22 +319,8 @@ class Program:
         if session is not None and event.session in self.guests:
             self.chat.opened(event.session, session, event.stream)
 
-    # ------------------------------------------------------------------------------------ next credentials
-
-    async def _keep_promises(self) -> None:
-        while True:
-            await asyncio.sleep(LOOK_SECONDS)
-            for session, name in self.returning.due():
-                await self._hand_over(session, name)
-
-    async def _hand_over(self, session_id: int, name: str) -> None:
-        """Give the client what it comes back with."""
-        slot = await self.returning.promise(session_id, name, self._maker)
-        session = self.endpoint.sessions.get(session_id)
-        if session is None:
-            return
-        try:
-            session.write(session.open_stream(), write_handover(slot.credential), fin=True)
-        except UsageError as error:
-            self.log.warning("next-credential-not-sent", session=session_id, reason=str(error))
-        self.node.wake()
+    def _readable(self, event: StreamReadable) -> None:
+        if self.handing.is_ours(event.session, event.stream):
+            self._spawn(self.handing.readable(event.session, event.stream))
+        else:
+            self.chat.readable(event.session, event.stream)

@@ -1,6 +1,7 @@
-"""Credentials that bring clients back: handed over through a session, kept sealed across restarts, burnt by use.
+"""Credentials that bring clients back: handed over through a session, kept sealed across restarts.
 
-A client that is here holds one that lives ``resume_hours``; when half of that is over it is handed the next.
+A client that is here holds one that lives ``resume_hours``; when half of that is over it is handed the next. One
+that was used is burnt once its client holds the next: a client or server that is killed in between is not locked out.
 The clients that may come back are listed in ``clients.sealed``, under the bootstrap key, with the header key
 they know this server by.
 """
@@ -72,6 +73,7 @@ class Returning:
             if left <= 0:
                 slot.wipe()
                 continue
+            slot.lasting = True
             self._armory.arm(slot, deadline=now + left)
             self._promises[slot.credential.slot_id] = _Promise(slot, UNNAMED, None, float("inf"))
             kept.append(slot)
@@ -85,6 +87,7 @@ class Returning:
     async def promise(self, session: int, name: str, maker: Maker) -> Slot:
         """Make the next credential for a session, armed and saved before it is handed over."""
         slot = maker.make(self._seconds)
+        slot.lasting = True
         now = time.monotonic()
         while len(self._promises) >= MAX_SLOTS:
             self._break(next(iter(self._promises)))
@@ -109,15 +112,26 @@ class Returning:
             if promise.client == session:
                 promise.renew_at = float("inf")
 
-    def burn(self, slot_id: bytes) -> str | None:
-        """Forget what a client came back with, and the one before it; return its name, None for no such slot."""
+    def use(self, slot_id: bytes, session: int) -> str | None:
+        """Note that a client came back with a slot; return its name, None for no such slot.
+
+        What else it held is burnt; this one when it is settled that it holds the next.
+        """
         used = self._promises.get(slot_id)
         if used is None:
             return None
-        same = [key for key, other in self._promises.items() if other is used or _same_client(other, used)]
-        for key in same:
+        for key in [key for key, other in self._promises.items() if _same_client(other, used) and other is not used]:
             self._break(key)
+        used.client, used.renew_at = session, float("inf")
         return used.name
+
+    async def settle(self, session: int, slot_id: bytes) -> None:
+        """Burn what a client held before, now that it holds this."""
+        before = [key for key, other in self._promises.items() if other.client == session and key != slot_id]
+        for key in before:
+            self._break(key)
+        if before:
+            await self.save()
 
     async def save(self) -> None:
         """Write the sealed file; a failure is logged and costs only what the file is for."""

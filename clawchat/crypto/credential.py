@@ -121,15 +121,17 @@ class Credential:
 class Slot:
     """The server's side of a credential: one place for one client.
 
-    A ``reusable`` slot isn't burnt by the first client that joins.
+    A ``reusable`` slot isn't burnt by the first client that joins. A ``lasting`` one is burnt by its owner, once
+    that client has the next.
     """
 
-    __slots__ = ("credential", "keys", "private", "prologue", "reusable")
+    __slots__ = ("credential", "keys", "lasting", "private", "prologue", "reusable")
 
     def __init__(self, credential: Credential, private: X25519PrivateKey, *, reusable: bool = False) -> None:
         self.credential = credential
         self.private = private
         self.reusable = reusable
+        self.lasting = False
         self.keys = credential.keys()
         self.prologue = credential.prologue()
 

@@ -63,7 +63,7 @@ def write_private(path: pathlib.Path, data: bytes) -> None:
         replace_file(path, data, PRIVATE_FILE)
         _sync_directory(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def replace_file(path: pathlib.Path, data: bytes, mode: int) -> None:
@@ -98,7 +98,7 @@ def private_directory(path: pathlib.Path) -> pathlib.Path:
     except FileExistsError:
         raise _kind(path, "not a directory") from None
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     if not _POSIX:
         return path
     if found.st_uid != os.geteuid():
@@ -116,7 +116,7 @@ def remove(path: pathlib.Path) -> None:
         path.unlink(missing_ok=True)
         _sync_directory(path.parent)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
 
 
 def load_bootstrap(
@@ -214,7 +214,8 @@ def _unreadable(path: pathlib.Path, error: OSError) -> SecurityFileError:
     return SecurityFileError("CC-FILE-KIND", f"{path} can't be read: {error.strerror}")
 
 
-def _unwritable(path: pathlib.Path, error: OSError) -> SecurityFileError:
+def unwritable(path: pathlib.Path, error: OSError) -> SecurityFileError:
+    """Make the error of a file that can't be written."""
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return SecurityFileError("CC-DISK-FULL", f"there is no space left to write {path}")
     if error.errno in {errno.EISDIR, errno.ENOTDIR}:

@@ -193,7 +193,8 @@ class Endpoint(Carried, Surveying, Compromising):
             self._half_open.discard(event.session)
             if self._responder.is_reusable(event.slot_id):
                 return
-            self.disarm(event.slot_id)
+            if not self._responder.is_lasting(event.slot_id):
+                self.disarm(event.slot_id)
         if isinstance(event, ForwardReceived) and self._links.take_in(event):
             return
         if len(self._events) < MAX_EVENTS:

@@ -113,6 +113,11 @@ class Responder:
         armed = self._armed.get(slot_id)
         return armed is not None and armed.slot.reusable
 
+    def is_lasting(self, slot_id: bytes) -> bool:
+        """Tell whether an armed slot is to be burnt by its owner alone."""
+        armed = self._armed.get(slot_id)
+        return armed is not None and armed.slot.lasting
+
     def expired(self, *, now: float) -> list[bytes]:
         """List the slots whose time is over."""
         return [slot_id for slot_id, armed in self._armed.items() if armed.deadline <= now]

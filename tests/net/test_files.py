@@ -216,7 +216,7 @@ def test_a_really_full_disk_is_told() -> None:
         pytest.skip("no /dev/full here")
     with pytest.raises(OSError, match="No space") as raised, full.open("wb", buffering=0) as file:
         file.write(b"x")
-    assert files._unwritable(full, raised.value).code == "CC-DISK-FULL"  # noqa: SLF001 - fed a real error
+    assert files.unwritable(full, raised.value).code == "CC-DISK-FULL"
 
 
 def test_a_missing_directory_comes_with_the_command_that_makes_it(home: Path) -> None:

@@ -53,11 +53,20 @@ def test_the_first_run_has_nobody_to_expect(returning: Returning) -> None:
     assert returning.load() == []
 
 
-def test_a_promise_is_good_once(returning: Returning, armory: FakeArmory) -> None:
-    slot = asyncio.run(returning.promise(1, "ann", MAKER))
-    assert returning.burn(slot.credential.slot_id) == "ann"
-    assert returning.burn(slot.credential.slot_id) is None
-    assert armory.slots == {}
+def test_a_promise_is_good_until_its_client_holds_the_next(returning: Returning, armory: FakeArmory) -> None:
+    async def come_back() -> bytes:
+        slot = await returning.promise(1, "ann", MAKER)
+        assert returning.use(slot.credential.slot_id, 2) == "ann"
+        following = await returning.promise(2, "ann", MAKER)
+        # Its client may be killed before it has the next one, and come again with this one.
+        assert returning.use(slot.credential.slot_id, 3) == "ann"
+        assert list(armory.slots) == [slot.credential.slot_id]
+        following = await returning.promise(3, "ann", MAKER)
+        await returning.settle(3, following.credential.slot_id)
+        assert returning.use(slot.credential.slot_id, 4) is None
+        return following.credential.slot_id
+
+    assert list(armory.slots) == [asyncio.run(come_back())]
 
 
 def test_a_use_burns_the_clients_older_promises_too(returning: Returning, armory: FakeArmory) -> None:
@@ -67,23 +76,28 @@ def test_a_use_burns_the_clients_older_promises_too(returning: Returning, armory
 
     first, other, second = asyncio.run(promises())
     returning.ended(1)
-    returning.burn(second)
-    assert list(armory.slots) == [other]
+    returning.use(second, 3)
+    assert list(armory.slots) == [other, second]
     assert first not in armory.slots
 
 
 def test_a_burnt_promise_does_not_survive_a_restart(returning: Returning, home: Home, key: KeyFile) -> None:
-    slot = asyncio.run(returning.promise(1, "ann", MAKER))
-    returning.burn(slot.credential.slot_id)
-    asyncio.run(returning.save())
-    assert next_run(home, key)[1].slots == {}
+    async def come_back() -> bytes:
+        slot = await returning.promise(1, "ann", MAKER)
+        returning.use(slot.credential.slot_id, 2)
+        following = await returning.promise(2, "ann", MAKER)
+        await returning.settle(2, following.credential.slot_id)
+        return following.credential.slot_id
+
+    following = asyncio.run(come_back())
+    assert list(next_run(home, key)[1].slots) == [following]
 
 
 def test_after_the_restart_it_is_still_good_once(returning: Returning, home: Home, key: KeyFile) -> None:
     slot = asyncio.run(returning.promise(1, "ann", MAKER))
     later, _ = next_run(home, key)
-    assert later.burn(slot.credential.slot_id) == "returning"
-    assert len(later) == 0
+    assert later.use(slot.credential.slot_id, 1) == "returning"
+    assert len(later) == 1
 
 
 def test_what_is_over_is_forgotten(
