@@ -24,9 +24,9 @@ class Remembering:
         self._bootstrap = bootstrap
         self._log = log
         self._enabled = enabled
-        self._journal = Journal(home.chat, form=FORM, snapshot=lambda: self.ledger.records())
         self._path = home.chat
-        self.ledger = Ledger(self._read() if enabled else (), self._journal.note)
+        self.ledger = Ledger(self._read() if enabled else (), self._note)
+        self._journal = Journal(home.chat, form=FORM, snapshot=self.ledger.records)
 
     async def begin(self) -> None:
         """Write everything that is known, and whatever is noted from now on."""
@@ -66,6 +66,9 @@ class Remembering:
             self._journal.close()
         else:
             self._journal.destroy()
+
+    def _note(self, record: Record) -> None:
+        self._journal.note(record)
 
     def _read(self) -> list[Record]:
         try:

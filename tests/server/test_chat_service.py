@@ -82,7 +82,7 @@ class Client:
 
 @pytest.fixture
 def chat() -> ChatService:
-    return ChatService(Hub(server="home"), wake=lambda: None, log=Log())
+    return ChatService(Hub(server="home"), wake=lambda: None, keep=lambda: None, log=Log())
 
 
 @pytest.fixture

@@ -77,7 +77,9 @@ def play(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, Scen
         program.write_text("import json, sys, time\n" + textwrap.dedent(source), encoding="utf-8")
 
         async def main() -> None:
-            chat = ChatService(Hub(server="home", rooms=("lobby", "garden")), wake=lambda: None, log=Log())
+            chat = ChatService(
+                Hub(server="home", rooms=("lobby", "garden")), wake=lambda: None, keep=lambda: None, log=Log()
+            )
             handler = Handler([sys.executable, str(program)], "bot", ("lobby", "garden"), chat, Log())
             running = asyncio.create_task(handler.run())
             await asyncio.sleep(0)
@@ -209,7 +211,7 @@ def test_the_pause_grows(play: Callable[[str, Scene], None], caplog: pytest.LogC
 
 def test_a_program_that_does_not_exist_is_told(caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        chat = ChatService(Hub(server="home"), wake=lambda: None, log=Log())
+        chat = ChatService(Hub(server="home"), wake=lambda: None, keep=lambda: None, log=Log())
         running = asyncio.create_task(Handler(["./no-such-program"], "bot", ("lobby",), chat, Log()).run())
         await until(lambda: bool(caplog.records))
         running.cancel()

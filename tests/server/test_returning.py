@@ -66,7 +66,8 @@ def test_a_promise_is_good_until_its_client_holds_the_next(returning: Returning,
         assert returning.use(slot.credential.slot_id, 4) is None
         return following.credential.slot_id
 
-    assert list(armory.slots) == [asyncio.run(come_back())]
+    following = asyncio.run(come_back())
+    assert list(armory.slots) == [following]
 
 
 def test_a_use_burns_the_clients_older_promises_too(returning: Returning, armory: FakeArmory) -> None:
