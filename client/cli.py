@@ -10,7 +10,7 @@ import click
 
 from clawchat.net.command_line import SHELLS, completion_script, run_command_line, version
 from clawchat.values.errors import PersonalError
-from client.options import PATH, as_json, config_option, opening_options
+from client.options import PATH, as_json, config_option, opening_options, patience_option
 
 PROGRAM: Final = "clawchat"
 
@@ -34,6 +34,7 @@ def cli() -> None:
 @as_json
 @click.option("--linger", type=click.FloatRange(min=0), metavar="SECONDS", help="Wait at most this long for receipts.")
 @click.option("--listen", type=click.FloatRange(min=0), default=0.0, metavar="SECONDS", help="Then listen this long.")
+@patience_option
 def connect(
     name: str | None,
     room: str | None,
@@ -55,8 +56,9 @@ def connect(
     from client.request import Request
     from client.screen import make_screen
 
-    plan = Request(**shared).plan(name=name, room=room)
+    patience = shared.pop("patience")
     interactive = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    plan = Request(**shared).plan(name=name, room=room).with_patience(patience, interactive=interactive)
     return run(
         converse(plan, lambda: make_screen(interactive=interactive, as_json=as_json, linger=linger, listen=listen))
     )
@@ -68,6 +70,7 @@ def connect(
 @click.option("-i", "welcome", type=PATH, help="Where its answer will be.  [default: welcome.claw beside it]")
 @click.option("--name", help="What you are called in the chat; your login name without it.")
 @click.option("--room", help="The room to talk in.  [default: lobby]")
+@patience_option
 @as_json
 def offer(
     hello: pathlib.Path,
@@ -89,12 +92,13 @@ def offer(
     from client.request import Request
     from client.screen import make_screen
 
+    patience = shared.pop("patience")
     request = Request(**shared)
     if request.drop is not None:
         raise PersonalError("CC-USAGE", "`offer` is for files carried by hand", "Use `connect --drop DIRECTORY`.")
     post = HandPost(hello.absolute(), (welcome or hello.with_name("welcome.claw")).absolute())
-    plan = request.plan(name=name, room=room, post=post)
     interactive = not as_json and sys.stdin.isatty() and sys.stdout.isatty()
+    plan = request.plan(name=name, room=room, post=post).with_patience(patience, interactive=interactive)
     return run(converse(plan, lambda: make_screen(interactive=interactive, as_json=as_json, linger=None, listen=0.0)))
 
 

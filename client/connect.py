@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Callable
-from typing import Any
 
 from clawchat.net.report import action, exit_code, personal
 from clawchat.net.user_events import Problem
-from clawchat.values.catalog import ExitCode
-from clawchat.values.errors import PersonalError
-from client.interrupts import INTERRUPTED, Interrupts, unless_interrupted
+from client.conversation import Conversation
+from client.interrupts import Interrupts, unless_interrupted
+from client.line import Line
 from client.link import Link
+from client.memory import kept_memory
 from client.plan import Plan
-from client.reach import Reached, reached
 from client.running import control_socket
 from client.screen import Screen
 
@@ -34,9 +32,10 @@ async def converse(plan: Plan, make_screen: Callable[[], Screen]) -> int:
 
 
 async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
+    line = await unless_interrupted(Line.dial(plan, screen.show), interrupts)
     async with contextlib.AsyncExitStack() as stack:
-        reaching = stack.enter_async_context(reached(plan, screen.show))
-        server = await unless_interrupted(reaching, interrupts)
+        kept = stack.enter_context(kept_memory(plan, screen.show))
+        server = line.reached
         link = Link(
             server.connection,
             server=server.server,
@@ -45,39 +44,22 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             token=plan.opened.notes.token,
             emit=screen.show,
             why_relayed=server.ways.why_relayed,
+            memory=kept.memory,
+            keep=kept.keep,
         )
         screen.attach(link)
+        conversation = Conversation(plan, line, link, screen, interrupts)
+        stack.push_async_callback(conversation.hang_up)
         await stack.enter_async_context(control_socket(plan.places.runtime, link, screen.show))
         try:
-            code = await _talk(link, server, screen, interrupts)
+            await unless_interrupted(link.open(), interrupts)
+            code = await conversation.run()
         except BaseException as error:
             await link.close()
-            told = personal(server.with_way_back(error))
+            told = personal(conversation.line.reached.with_way_back(error))
             screen.show(link.closed(told.code, told.cause))
             raise told from error
-        server.tell_way_back()
+        conversation.line.reached.tell_way_back()
         await link.close()
         screen.show(link.closed("CC-SESSION-CLOSED", ""))
         return code
-
-
-async def _talk(link: Link, server: Reached, screen: Screen, interrupts: Interrupts) -> int:
-    """Let the screen run until the user is done; raises what ends the chat from outside."""
-    await unless_interrupted(link.open(), interrupts)
-    talk = asyncio.create_task(screen.run())
-    asked = asyncio.create_task(interrupts.asked.wait())
-    waited: set[asyncio.Future[Any]] = {talk, asked, link.ended}
-    try:
-        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-        if not talk.done():
-            raise link.ended.result() if link.ended.done() else PersonalError(INTERRUPTED, "interrupted")
-        if (code := talk.result()) == ExitCode.INTERRUPTED:
-            interrupts.asked.set()
-        else:
-            await server.wait_handover()
-        return code
-    finally:
-        for task in (talk, asked):
-            task.cancel()
-        await asyncio.gather(talk, asked, return_exceptions=True)
-        interrupts.arm()

@@ -1,4 +1,4 @@
-"""A client's end of one session: the chat on it, whether the other end answers, and what happens, as events."""
+"""A client's end of a conversation: the chat, whether the other end answers, and what happens, as events."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from clawchat.net.stream import StreamAborted
 from clawchat.net.user_events import Closed, KeysChanged, PathChanged, PingLost, Pong, Said, Status, UserEvent, Welcomed
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_client import ChatClient
+from clawchat.services.chat_memory import ClientMemory
 from clawchat.services.preface import StreamCode
 from clawchat.values.address import Path
 from clawchat.values.errors import ClawchatError, PersonalError, ProtocolViolation, SessionClosed, UsageError
@@ -40,9 +41,10 @@ _ABORTS: Final[dict[int, str]] = {
 
 
 class Link:
-    """The chat over one session.
+    """The chat over one session, or over one after the other.
 
-    ``emit`` is called with every event, in order, on the loop's thread. Start with ``open`` and end with ``close``.
+    ``emit`` is called with every event, in order, on the loop's thread; ``keep`` before anybody is told of what
+    changed in the memory. Start with ``open``, go on with ``move``, and end with ``close``.
     """
 
     def __init__(  # noqa: PLR0913 - who, where and as whom
@@ -55,29 +57,39 @@ class Link:
         token: str,
         emit: Callable[[UserEvent], None],
         why_relayed: Callable[[], str] = str,
+        memory: ClientMemory | None = None,
+        keep: Callable[[], None] | None = None,
     ) -> None:
         self.server = server
         self.room = room
         self.outbox = Outbox()
-        self.ended: asyncio.Future[ClawchatError] = asyncio.get_running_loop().create_future()
-        self._peer = peer
         self._emit = emit
-        self._why_relayed = why_relayed
-        self._chat = ChatClient(name, token=token or None)
-        self.pulse = Pulse(peer, emit, why_relayed=why_relayed)
+        self._memory = memory or ClientMemory()
+        self._keep = keep
+        self._chat = ChatClient(name, token=token or None, memory=self._memory)
         self.roster = Roster()
-        self._entered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._changed = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._stream: ChatStream | None = None
         self._closing = False
-        peer.on_path = self._path_changed
-        peer.on_keys = lambda epoch: emit(KeysChanged(epoch))
+        self._take(peer, why_relayed)
 
     # --- life --------------------------------------------------------------------------------------
 
     async def open(self) -> None:
         """Enter the chat. Raises PersonalError when the server has none, SessionClosed when the session ended."""
+        if not self.outbox.sent:  # what an earlier life of this program left unsaid is said now
+            for say in self._memory.unaccepted.values():
+                self._note(Said(say.id, say.text, say.room or DEFAULT_ROOM if say.to is None else None, say.to))
+        self._begin()
+        try:
+            await asyncio.wait_for(asyncio.shield(self._entered), WELCOME_TIMEOUT)
+        except TimeoutError:
+            raise _no_chat("did not answer") from None
+        if self.ended.done():
+            raise self.ended.result()
+
+    def _begin(self) -> None:
         self._stream = self._peer.open_stream()
         self._chat.start()
         if self.room != DEFAULT_ROOM:
@@ -88,12 +100,21 @@ class Link:
             asyncio.create_task(self.pulse.run()),
             asyncio.create_task(self._await_end()),
         ]
-        try:
-            await asyncio.wait_for(asyncio.shield(self._entered), WELCOME_TIMEOUT)
-        except TimeoutError:
-            raise _no_chat("did not answer") from None
-        if self.ended.done():
-            raise self.ended.result()
+
+    async def move(self, peer: Peer, why_relayed: Callable[[], str]) -> None:
+        """Go on over another session, on which what the server has not accepted is said again.
+
+        ``ended`` tells if nothing comes of it.
+        """
+        before = self._peer
+        await self._stop_tasks()
+        before.on_path = before.on_keys = None
+        before.close()
+        self._take(peer, why_relayed)
+        if peer.closed:
+            self._fail(await peer.wait_closed())
+        else:
+            self._begin()
 
     async def close(self) -> None:
         """Close the session once all that was said is on the other end, within a few seconds."""
@@ -102,10 +123,23 @@ class Link:
             self._peer.close()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._peer.wait_closed(), CLOSE_TIMEOUT)
+        await self._stop_tasks()
+
+    def _take(self, peer: Peer, why_relayed: Callable[[], str]) -> None:
+        loop = asyncio.get_running_loop()
+        self.ended: asyncio.Future[ClawchatError] = loop.create_future()
+        self._entered: asyncio.Future[None] = loop.create_future()
+        self._peer, self._why_relayed = peer, why_relayed
+        self.pulse = Pulse(peer, self._emit, why_relayed=why_relayed)
+        peer.on_path = self._path_changed
+        peer.on_keys = lambda epoch: self._emit(KeysChanged(epoch))
+
+    async def _stop_tasks(self) -> None:
         self.pulse.stop()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._stream = None
 
     def closed(self, code: str, reason: str) -> Closed:
         """Make the last event."""
@@ -213,7 +247,7 @@ class Link:
         figures = self._peer.stats()
         return Status(
             server=self.server,
-            state="closed" if self.ended.done() else "silent" if self.pulse.silent else "connected",
+            state="connecting" if self.ended.done() else "silent" if self.pulse.silent else "connected",
             pid=os.getpid(),
             name=self.name,
             room=self.room,
@@ -268,6 +302,8 @@ class Link:
 
     def _send(self) -> None:
         data = self._chat.outgoing()
+        if self._keep is not None:
+            self._keep()
         if data and self._stream is not None and not self._closing:
             self.pulse.asked()
             with contextlib.suppress(SessionClosed, StreamAborted):

@@ -58,7 +58,7 @@ class Opener:
         data = read_private(file, MAX_FILE_BYTES)
         _check_form(data)
         opened = self._unseal(file, data, notes)._replace(back=str(file) != what)
-        if not self.ignore_used:
+        if not self.ignore_used and not opened.back:  # what brings back is good until the next is here
             UsedFiles(self.places.state).check(opened.credential)
         expired = None if self.ignore_clock else check_fresh(opened.credential, now_unix)
         if expired is not None:

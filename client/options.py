@@ -14,6 +14,15 @@ PATH: Final = click.Path(path_type=pathlib.Path)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print lines of JSON on standard output.")
 
 
+patience_option = click.option(
+    "--patience",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="How long to try to come back when the session is lost.  [default: as long as the server takes us back; "
+    "120 in a pipe]",
+)
+
+
 def config_option(command: F) -> F:
     """Add the option that names the configuration file."""
     return click.option("--config", type=PATH, help="The configuration file instead of the usual client.yaml.")(command)

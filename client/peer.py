@@ -37,6 +37,10 @@ class Peer(Protocol):
         """Return the safety words."""
 
     @property
+    def closed(self) -> bool:
+        """Tell whether the session is over."""
+
+    @property
     def path(self) -> Path:
         """Return the path in use."""
 

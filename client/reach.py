@@ -111,7 +111,8 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
         began = time.monotonic()
         async with dialled(plan, keylog) as found_ways:
             connection = found_ways.connection
-            _remember_used(plan, emit)
+            if not plan.opened.back:
+                _remember_used(plan, emit)
 
             def named(path: Path) -> str:
                 return describe_path(path, tunnelled=connection.tunnelled)

@@ -10,6 +10,7 @@ from clawchat.net.user_events import (
     Accepted,
     Back,
     Closed,
+    ComingBack,
     Connected,
     Connecting,
     Delivered,
@@ -118,6 +119,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
             return _info(f"new keys (epoch {event.epoch})")
         case Silent():
             return _warn(f"no answer for {event.seconds:.0f} s, still trying")
+        case ComingBack():
+            return _warn(f"{event.cause}; trying to come back for {_span(event.seconds)}; what you say is kept")
         case Back():
             return [("good", f"back after {event.seconds:.0f} s")]
         case Pong():

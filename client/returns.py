@@ -13,7 +13,7 @@ from typing import Final
 
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.crypto.credential import Credential
-from clawchat.crypto.secfile import seal_file
+from clawchat.crypto.secfile import MAX_FILE_BYTES, open_file, seal_file
 from clawchat.net.connection import Connection
 from clawchat.net.files import private_directory, read_private, remove, write_private
 from clawchat.net.stream import Stream, StreamAborted
@@ -24,6 +24,7 @@ from clawchat.values.errors import ProtocolViolation, SecurityFileError, Session
 DIRECTORY: Final = "servers"
 SUFFIX: Final = ".sec"
 NOTES_SUFFIX: Final = ".json"
+JOURNAL_SUFFIX: Final = ".sealed"
 MAX_NOTES_BYTES: Final = 8192
 
 
@@ -49,6 +50,18 @@ class KnownServers:
         """List the servers."""
         return sorted(path.name.removesuffix(SUFFIX) for path in self._directory.glob(f"*{SUFFIX}"))
 
+    def journal(self, name: str) -> pathlib.Path:
+        """Name the file of what is not to be forgotten of the chat with a server."""
+        return self._directory / f"{name}{JOURNAL_SUFFIX}"
+
+    def make(self) -> None:
+        """Make the place for all this. Raises SecurityFileError."""
+        private_directory(self._directory)
+
+    def open(self, name: str, bootstrap: Bootstrap) -> Credential:
+        """Open the credential that a server handed over last. Raises SecurityFileError."""
+        return open_file(read_private(self.file(name), MAX_FILE_BYTES), bootstrap)
+
     def notes(self, name: str) -> Notes:
         """Read the notes on a server, empty ones when there are none that can be read."""
         try:
@@ -59,7 +72,7 @@ class KnownServers:
 
     def keep(self, credential: Credential, bootstrap: Bootstrap, notes: Notes) -> None:
         """Keep a credential in place of the last one. Raises SecurityFileError."""
-        private_directory(self._directory)
+        self.make()
         place = str(notes.key_place.absolute()) if notes.key_place else None
         write_private(self._notes(credential.name), json.dumps({"key_place": place, "token": notes.token}).encode())
         write_private(self.file(credential.name), seal_file(credential, bootstrap, os.urandom))
@@ -69,6 +82,7 @@ class KnownServers:
         if self._directory.exists():
             remove(self.file(name))
             remove(self._notes(name))
+            remove(self.journal(name))
 
     def _notes(self, name: str) -> pathlib.Path:
         return self._directory / f"{name}{NOTES_SUFFIX}"

@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from typing import Final, Protocol
 
+from clawchat.crypto.credential import Credential
 from clawchat.net.connection import Connection, opened_session
 from clawchat.net.driver import Node
 from clawchat.net.drop import Backoff, DirectoryDrop, DropBackend, copies, names_of
@@ -34,6 +35,9 @@ class Post(Protocol):
 
     def finish(self) -> None:
         """Clean up: the WELCOME was read, or is waited for no more."""
+
+    def renewed(self, credential: Credential) -> Post | None:
+        """Return what carries the handshake of another credential, None when that takes a person."""
 
 
 class DropPost:
@@ -65,6 +69,10 @@ class DropPost:
             for name in [*copies(listing, self._names.hello), *copies(listing, self._names.welcome)]:
                 self._drop.delete(name)
 
+    def renewed(self, credential: Credential) -> Post | None:
+        """Use the same folder."""
+        return DropPost(self._drop, bytes(credential.keys().mailbox))
+
 
 class HandPost:
     """Two files that a person carries."""
@@ -93,6 +101,10 @@ class HandPost:
     def finish(self) -> None:
         """Remove the HELLO, which is of no more use; the other file is not ours to remove."""
         DirectoryDrop(self._hello.parent).delete(self._hello.name)
+
+    def renewed(self, credential: Credential) -> Post | None:  # noqa: ARG002 - whatever it is
+        """Carry nothing by itself."""
+        return None
 
 
 class Taker(Protocol):

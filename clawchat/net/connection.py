@@ -65,6 +65,11 @@ class Connection:
         return self.session.words
 
     @property
+    def closed(self) -> bool:
+        """Tell whether the session is over."""
+        return self.error is not None
+
+    @property
     def path(self) -> Path:
         """Return the path in use."""
         return self.session.path

@@ -165,6 +165,15 @@ class Back:
 
 
 @dataclass(frozen=True, slots=True)
+class ComingBack:
+    """The session is lost for this reason; another one is tried for, for ``seconds`` at most."""
+
+    server: str
+    cause: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Pong:
     """A ping was answered; ``not_direct`` says why a relay carried it, by the code of the reason."""
 
@@ -268,6 +277,6 @@ class Closed:
 
 UserEvent: TypeAlias = (
     Connecting | Connected | Welcomed | Joined | Left | Renamed | Message | Said | Accepted | Delivered | Members
-    | Rooms | Refused | Missed | PathChanged | KeysChanged | Silent | Back | Pong | PingLost | PingSummary | Status
-    | NetCheck | Notice | Problem | Closed
+    | Rooms | Refused | Missed | PathChanged | KeysChanged | Silent | Back | ComingBack | Pong | PingLost | PingSummary
+    | Status | NetCheck | Notice | Problem | Closed
 )  # fmt: skip

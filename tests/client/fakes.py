@@ -113,6 +113,10 @@ class FakePeer:
         assert self.on_keys is not None
         self.on_keys(self.epoch)
 
+    @property
+    def closed(self) -> bool:
+        return self._ended.done()
+
     async def ping(self) -> float:
         await self.answering.wait()
         return self.rtt

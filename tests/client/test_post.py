@@ -60,6 +60,9 @@ class Kept:
     def finish(self) -> None:
         self.finished = True
 
+    def renewed(self, _credential: Credential) -> None:
+        return None
+
 
 def plan(credential: Credential, tmp_path: pathlib.Path, *stun: str) -> Plan:
     return Plan(

@@ -198,7 +198,7 @@ def test_nothing_is_kept_to_come_back_with_if_so_wished(home: Home, server: Serv
 def test_a_server_that_stops_says_so_and_takes_its_client_back_after_it(
     home: Home, server: Server, wait_for: WaitFor
 ) -> None:
-    client = home.start("connect", server.invite(), "--json")
+    client = home.start("connect", server.invite(), "--json", "--patience", "0")
     wait_for(client, "joined")
     for _ in range(100):  # the way back comes a moment after the chat
         if home.path.joinpath("state/client/servers/clawchat-server.sec").exists():
