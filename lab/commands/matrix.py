@@ -15,6 +15,7 @@ from lab.commands.shared import EXIT_UNEXPECTED, nat_option, need_namespaces, sp
 from lab.matrix.expected import Pair, Table, chosen, table
 from lab.matrix.result import Matrix
 from lab.report import console
+from lab.strategies.strategy import Strategy
 
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
@@ -29,6 +30,13 @@ FILE: Final = click.Path(dir_okay=False, path_type=Path)
     help="The seven presets; the second table, further ones against these and each other; or both.  [default: main]",
 )
 @click.option("--backend", type=click.Choice(["netns", "sim"]), default="netns", show_default=True)
+@click.option(
+    "--strategy",
+    type=click.Choice([str(one) for one in Strategy]),
+    default=str(Strategy.CLAWCHAT),
+    show_default=True,
+    help="Whose way to punch: ours, full-TTL probes at the same moment, or those and a birthday of ports.",
+)
 @click.option(
     "--runs",
     "--seeds",
@@ -48,6 +56,7 @@ def matrix(  # noqa: PLR0913 - what to try, and how to tell of it
     pair: str | None,
     which: str | None,
     backend: str,
+    strategy: str,
     runs: int,
     document: Path | None,
     page: Path | None,
@@ -57,7 +66,7 @@ def matrix(  # noqa: PLR0913 - what to try, and how to tell of it
     """Try every pair of NATs, in netns with real programs; exit 4 when a verdict is not the expected one."""
     from lab.matrix.report.text import grid
 
-    found = _tried(_pairs(names, pair, which), backend, runs)
+    found = _tried(_pairs(names, pair, which), backend, runs, Strategy(strategy))
     _write(found, document=document, page=page, junit=junit, markdown=markdown)
     console().print(grid(found.cells))
     for cell in found.unexpected:
@@ -90,7 +99,15 @@ def _two(pair: str) -> list[str]:
     return found
 
 
-def _tried(pairs: Sequence[Pair], backend: str, runs: int) -> Matrix:
+def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy) -> Matrix:
+    if strategy.rival:
+        from lab.matrix.rivals import try_namespaces as try_rivals
+        from lab.matrix.rivals import try_simulated as try_rivals_simulated
+
+        if backend == "sim":
+            return try_rivals_simulated(pairs, strategy, runs=runs)
+        need_namespaces()
+        return try_rivals(pairs, strategy, runs=runs)
     if backend == "sim":
         from lab.matrix.simulated import try_simulated
 

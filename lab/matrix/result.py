@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
-from lab.matrix.expected import Verdict, because, expected
+from lab.matrix.expected import Verdict
+from lab.strategies.expected import because, expected
+from lab.strategies.strategy import Strategy
 
 SCHEMA: Final = 2
 """Version of the JSON document: raised when a key changes its meaning or goes away."""
@@ -74,16 +76,18 @@ class CellResult:
     client: str
     server: str
     runs: tuple[Run, ...]
+    by: Strategy = Strategy.CLAWCHAT
+    """Whose way to punch it was."""
 
     @property
     def expected(self) -> Verdict:
         """Return what it had to be."""
-        return expected(self.client, self.server)
+        return expected(self.by, self.client, self.server)
 
     @property
     def because(self) -> str:
         """Say why no more than the expected verdict is expected."""
-        return because(self.client, self.server)
+        return because(self.by, self.client, self.server)
 
     def is_unexpected(self, run: Run) -> bool:
         """Tell whether a run came out as something else, be it better or worse, or says nothing."""
@@ -116,7 +120,8 @@ class CellResult:
 
     def again(self, backend: str) -> str:
         """Return the command that repeats this cell."""
-        return f"python -m lab matrix --backend {backend} --pair {self.client},{self.server}"
+        rival = f" --strategy {self.by}" if self.by.rival else ""
+        return f"python -m lab matrix --backend {backend}{rival} --pair {self.client},{self.server}"
 
     def as_json(self, backend: str) -> dict[str, Any]:
         """Return the cell as plain values."""
@@ -157,6 +162,7 @@ class Matrix:
     backend: str
     cells: tuple[CellResult, ...]
     seconds: float = 0.0
+    by: Strategy = Strategy.CLAWCHAT
 
     @property
     def unexpected(self) -> tuple[CellResult, ...]:
@@ -173,6 +179,7 @@ class Matrix:
             "schema": SCHEMA,
             "report": "matrix",
             "backend": self.backend,
+            "by": str(self.by),
             "seconds": round(self.seconds, 2),
             "summary": {
                 "cells": len(self.cells),
@@ -187,7 +194,8 @@ class Matrix:
         counts = ", ".join(f"{self.count(verdict)} {verdict}" for verdict in Verdict)
         runs = max((len(cell.runs) for cell in self.cells), default=1)
         times = f", {runs} runs each," if runs > 1 else ""
-        told = f"{len(self.cells)} cells of {self.backend}{times} in {self.seconds:.1f} s"
+        whose = f" by {self.by}" if self.by.rival else ""
+        told = f"{len(self.cells)} cells of {self.backend}{whose}{times} in {self.seconds:.1f} s"
         return f"{told}: {counts}; {len(self.unexpected)} unexpected"
 
 

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from clawchat.values.address import Address
+from lab.model.link import Link
+from lab.model.plan import plan
+from lab.model.topology import Host, Topology, row
 from lab.sim.internet import Datagram, Internet
+from lab.strategies.outcome import Outcome, judged
 from lab.strategies.rendezvous import Rendezvous
 from lab.strategies.rival import MAIN, Introduction, Rival
 from lab.strategies.strategy import Strategy
 
-SERVER_PORT = 3478
-FIRST_PORT = 40_001
-ROOM = "lab"
+SERVER_PORT: Final = 3478
+FIRST_PORT: Final = 40_001
+ROOM: Final = "lab"
+FOREVER: Final = 60.0
+"""Seconds; every rival gives up before."""
+
+
+def network(client: str, server: str, *, seed: int, delay: float = 0.01, loss: float = 0.0) -> Internet:
+    """Return the internet that a cell of ours would be in; the figures are those of each gateway's cable."""
+    topology = row([client, server], hosts=[Host("relay-1", 2, Link(delay=delay))])
+    link = Link(delay=delay, loss=loss)
+    gateways = tuple(one if one.behind else replace(one, link=link) for one in topology.gateways)
+    return Internet(plan(Topology("rivalry", gateways, topology.peers, topology.hosts)), seed=seed)
 
 
 class _End:
@@ -49,7 +66,7 @@ class _End:
 
 
 class Rivalry:
-    """Two ends of a rival in a network whose peers are behind ``g1`` and ``g2`` and whose host is the relay.
+    """Two ends of a rival, the client behind gateway ``g1`` and the server behind ``g2``; see `network`.
 
     ``late`` is how many seconds each of them sleeps when it is told to begin.
     """
@@ -58,18 +75,19 @@ class Rivalry:
         self, net: Internet, strategy: Strategy, *, seed: int = 1, late: tuple[float, float] = (0.0, 0.0)
     ) -> None:
         self.net = net
-        addresses = [Address(host, SERVER_PORT) for host in net.plan.hosts["relay"].addresses]
+        hosts = {host: name for name, one in net.plan.hosts.items() for host in one.addresses}
+        addresses = [Address(host, SERVER_PORT) for host in hosts]
         rendezvous = Rendezvous()
 
-        def serve(at: Address) -> None:
+        def serve(at: Address, node: str) -> None:
             def answer(datagram: Datagram) -> None:
                 for to, data in rendezvous.receive(datagram.payload, datagram.source):
-                    net.send("relay", Datagram(at, to, data))
+                    net.send(node, Datagram(at, to, data))
 
             net.listen(at, answer)
 
         for each in addresses:
-            serve(each)
+            serve(each, hosts[each.host])
 
         def end(node: str, role: str, sleeps: float) -> Rival:
             told = Introduction(addresses, ROOM, role)
@@ -90,19 +108,11 @@ class Rivalry:
         return self.client.direct_at is not None or self.server.over
 
     @property
-    def verdict(self) -> str:
-        """Return ``direct``, ``relay`` when both could at least be told of each other, or ``fail``."""
-        if self.client.direct_at is not None:
-            return "direct"
-        return "relay" if self.client.signalled_at is not None else "fail"
+    def outcome(self) -> Outcome:
+        """Judge the client's end."""
+        return judged(self.client.signalled_at, self.client.direct_at, self.client.sent)
 
     @property
-    def took(self) -> float:
-        """Return the seconds from the moment the client was told to begin to its direct path."""
-        if self.client.direct_at is None or self.client.signalled_at is None:
-            return float("nan")
-        return self.client.direct_at - self.client.signalled_at
-
-
-FOREVER = 60.0
-"""Seconds; every rival gives up before."""
+    def packets(self) -> int:
+        """Return how many datagrams both ends sent towards each other until they were direct."""
+        return self.client.sent + self.server.sent

@@ -5,28 +5,29 @@ from __future__ import annotations
 from typing import Final
 
 from lab.matrix import expected as ours
-from lab.matrix.expected import BLOCKED, SYMMETRIC, Verdict
+from lab.matrix.expected import Foresight, Verdict, foresight, guessed, passes_udp
+from lab.model.nat import Unsolicited
+from lab.model.presets import preset
 from lab.strategies.strategy import Strategy
 
-CLOSED: Final = ("port-restricted", "poisonable-home", "cgnat", "double")
-"""NATs with one outside port for all, which let in nothing but what was sent to."""
-
-CHANGED: Final = "the NAT opened another port than the one that was told"
+CHANGED: Final = "a NAT opened another port than the one that was told"
 NO_TCP: Final = "UDP blocked; a rival's end of this laboratory carries nothing over TCP"
 
 
 def expected(strategy: Strategy, client: str, server: str) -> Verdict:
-    """Return what a pair of NATs has to get."""
+    """Return what a pair of NATs has to get when both ends begin at the same moment."""
     if strategy is Strategy.CLAWCHAT:
         return ours.expected(client, server)
-    pair = {client, server}
-    if BLOCKED in pair:
+    ends = preset(client).layers, preset(server).layers
+    if not all(map(passes_udp, ends)):
         return Verdict.FAIL
-    if pair <= set(SYMMETRIC):
+    if Foresight.KNOWN not in map(foresight, ends):
         return Verdict.RELAY
-    if strategy is Strategy.PLAIN and pair & set(CLOSED) and pair & set(SYMMETRIC):
-        return Verdict.RELAY
-    return Verdict.DIRECT
+    if not guessed(client, server):
+        return Verdict.DIRECT
+    # Only the birthday guesses; its openers spoil ports at a gateway that takes early packets for its own.
+    spoilt = any(nat.unsolicited is Unsolicited.ACCEPT for layers in ends for nat in layers)
+    return Verdict.RELAY if strategy is Strategy.PLAIN or spoilt else Verdict.DIRECT
 
 
 def because(strategy: Strategy, client: str, server: str) -> str:

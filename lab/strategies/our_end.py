@@ -69,9 +69,7 @@ class OurEnd:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.relays = [read_relay(text) for text in order.relays]
-        self.endpoint = Endpoint(
-            random=os.urandom, config=EndpointConfig(unix_offset=time.time() - time.monotonic())
-        )
+        self.endpoint = Endpoint(random=os.urandom, config=EndpointConfig(unix_offset=time.time() - time.monotonic()))
         self.count = Count(self.relays)
         self.node = Node(self.endpoint, on_event=self._on_event, tap=self.count, watch=False)
         self.session = 0

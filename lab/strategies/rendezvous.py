@@ -1,4 +1,4 @@
-"""The public host by which two ends of a rival find one another. It says where datagrams come from, and nothing else."""
+"""The public host by which two ends of a rival find one another; it says where datagrams come from. Pure."""
 
 from __future__ import annotations
 

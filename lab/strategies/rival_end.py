@@ -32,7 +32,9 @@ class _Socket(asyncio.DatagramProtocol):
 
 async def _open(address: Address, receive: Callable[[bytes, Address], None]) -> asyncio.DatagramTransport:
     loop = asyncio.get_running_loop()
-    transport, _ = await loop.create_datagram_endpoint(lambda: _Socket(receive), local_addr=tuple(address))
+    transport, _ = await loop.create_datagram_endpoint(
+        lambda: _Socket(receive), local_addr=(address.host, address.port)
+    )
     return transport
 
 
