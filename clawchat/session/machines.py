@@ -293,6 +293,7 @@ class Machines:
             self._world.observed(surveyed.path, response.observed, at=now - surveyed.rtt, now=now)
             if self.paths.current.tunnelled and not surveyed.path.tunnelled:
                 self.move(surveyed.path, now=now)
+                self._world.survey(life=0.0, now=now)  # only now can the relay see our ports
         elif self.paths.on_response(response):
             self.on_moved(Reason.ROAMED, now=now)
         elif self.punching is not None and self.punching.on_response(response, now=now):

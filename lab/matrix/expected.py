@@ -7,7 +7,8 @@ What counts is whether the port at which the other end will be met can be known 
     hidden   some gateway gives each peer another port that nobody can foresee
 
 One known end is enough: the other one's packets come to it, or its port is guessed by sending to many. Two that
-count foresee each other. Otherwise no direct path is to be had.
+count foresee each other. Otherwise no direct path is to be had, and where datagrams do not leave at all, a WebSocket
+brings them to the relay.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from enum import StrEnum
 from typing import Final
 
 from lab.model.nat import Assignment, Dependence, Nat
-from lab.model.presets import preset
+from lab.model.presets import HTTPS, preset
 
 CONES: Final = ("open", "full-cone", "address-restricted")
 """What lets in a peer that it was punched for, whatever port the peer comes from."""
@@ -30,7 +31,8 @@ NAMES: Final = (*CONES, "port-restricted", *SYMMETRIC, BLOCKED)
 SECOND: Final = ("poisonable-home", "cgnat", "double", "udp-blocked-443")
 """The NATs of the second table, against each other and against those of the main one."""
 
-NO_UDP: Final = "UDP blocked; no WebSocket in this version"
+NO_UDP: Final = "a network drops UDP, so a relay is reached by WebSocket"
+NO_WAY: Final = "a network drops UDP, and TCP to the relay's port as well"
 BOTH_CHANGE: Final = "both NATs choose ports that can't be foreseen"
 
 
@@ -95,6 +97,11 @@ def passes_udp(layers: Sequence[Nat]) -> bool:
     return all(nat.traffic.udp for nat in layers)
 
 
+def passes_web(layers: Sequence[Nat]) -> bool:
+    """Tell whether a TCP connection to the port of the web leaves, where relays listen."""
+    return all(nat.traffic.tcp(HTTPS) for nat in layers)
+
+
 def closed(layers: Sequence[Nat]) -> bool:
     """Tell whether some gateway lets in only the very port that was sent to."""
     return any(nat.filtering is Dependence.ADDRESS_AND_PORT_DEPENDENT for nat in layers if nat.translates)
@@ -104,7 +111,7 @@ def expected(client: str, server: str) -> Verdict:
     """Return the best that can be had; a better verdict is as suspicious as a worse one."""
     ends = preset(client).layers, preset(server).layers
     if not all(map(passes_udp, ends)):
-        return Verdict.FAIL
+        return Verdict.RELAY if all(passes_udp(end) or passes_web(end) for end in ends) else Verdict.FAIL
     one, other = map(foresight, ends)
     if Foresight.KNOWN in {one, other} or one is other is Foresight.COUNTED:
         return Verdict.DIRECT
@@ -121,4 +128,5 @@ def guessed(client: str, server: str) -> bool:
 
 def because(client: str, server: str) -> str:
     """Say why no direct path is expected; empty where one is."""
-    return {Verdict.DIRECT: "", Verdict.RELAY: BOTH_CHANGE, Verdict.FAIL: NO_UDP}[expected(client, server)]
+    relayed = BOTH_CHANGE if passes_udp(preset(client).layers) and passes_udp(preset(server).layers) else NO_UDP
+    return {Verdict.DIRECT: "", Verdict.RELAY: relayed, Verdict.FAIL: NO_WAY}[expected(client, server)]

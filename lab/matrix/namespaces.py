@@ -15,12 +15,11 @@ from typing import Final
 
 from clawchat.values.limits import FAN_INTERVAL
 from lab.backends.netns.world import World, opened
-from lab.matrix.expected import Pair, Verdict, expected, guessed, passes_udp
+from lab.matrix.expected import Pair, Verdict, expected, guessed
 from lab.matrix.programs import relay, server
 from lab.matrix.result import CellResult, Matrix, Run
 from lab.matrix.session import Ground, Session, Stage
 from lab.model.plan import plan
-from lab.model.presets import preset
 from lab.model.topology import Host, row
 
 RELAYS: Final = ("relay-1", "relay-2")
@@ -66,15 +65,14 @@ class _Round:
             name: server(world.namespace(f"{gateway}-a"), place / f"server-{name}", files)
             for name, gateway in self._behind.items()
         }
-        for name, each in self._servers.items():
-            # Where no datagram leaves, no relay is joined, and the server runs without.
-            each.wait_for("relay-joined" if passes_udp(preset(name).layers) else "started")
+        for each in self._servers.values():
+            each.wait_for("relay-joined")
 
     def through(self, pairs: Sequence[Pair]) -> dict[Pair, list[Run]]:
         """Go through all pairs."""
         found: dict[Pair, list[Run]] = {pair: [] for pair in pairs}
         # Those that take long begin first, and have company.
-        waiting = sorted(pairs, key=lambda pair: (not guessed(*pair), expected(*pair) is not Verdict.FAIL))
+        waiting = sorted(pairs, key=lambda pair: (not guessed(*pair), expected(*pair) is Verdict.DIRECT))
         running: list[Session] = []
         try:
             while waiting or running:

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from clawchat.net import control, files
 from lab.backends.netns.world import CHECKOUT
+from lab.model.presets import HTTPS
 from lab.netns import Namespace, NamespaceError, end
 from server.bootstrap import write_key
 from server.home import CONFIGURATION_NAME, SECURITY_NAME, Home
@@ -38,8 +39,9 @@ CODE: Final = re.compile(r"CC-[A-Z-]+")
 
 
 def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return what a program sees: nothing of this machine's own ClawChat."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CLAWCHAT_")}
+    """Return what a program sees: nothing of this machine's own ClawChat, nor of its proxies."""
+    own = re.compile(r"CLAWCHAT_.*|.*_proxy", re.IGNORECASE)
+    inherited = {name: value for name, value in os.environ.items() if not own.fullmatch(name)}
     # The programs run elsewhere than in the checkout, and must not depend on being installed.
     return {**inherited, "CLAWCHAT_HOME": str(home), "PYTHONPATH": str(CHECKOUT), **more}
 
@@ -107,8 +109,8 @@ class Program:
 
 
 def relay(namespace: Namespace, directory: Path) -> Program:
-    """Start a relay."""
-    return Program(namespace, directory, ["relay"], {})
+    """Start a relay that takes WebSockets, too, at the TCP port that passes nearly everywhere."""
+    return Program(namespace, directory, ["relay"], {"CLAWCHAT_WEBSOCKET_PORT": str(HTTPS)})
 
 
 def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Program:

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from clawchat.nat.reasons import Reason
 from lab.backends.netns.world import World
-from lab.matrix.expected import NO_UDP, Pair, Verdict, expected
+from lab.matrix.expected import Pair, Verdict
 from lab.matrix.programs import Client, packets_sent
 from lab.matrix.result import Moment, Proof, Run
 
@@ -33,7 +33,7 @@ START_SECONDS: Final = 20.0
 DOUBT_SECONDS: Final = 2.0
 """How long a path is watched that is said to stay on the relay."""
 
-OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY})
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
 """Reasons after which a client tries nothing more for a long time."""
 
 PINGS: Final = 3
@@ -52,7 +52,7 @@ SILENT: Final = "CC-SERVER-SILENT"
 """What a client says that found no way to its server."""
 
 RELAYED: Final = "relay"
-"""How the client names a path that a relay carries."""
+"""How the client names a path that a relay carries; more may follow on how the relay is reached."""
 
 
 class Stage(enum.Enum):
@@ -131,7 +131,7 @@ class Session:
     def _looking(self) -> None:
         pong = _last_pong(self._client.events)
         hopeless = pong is not None and pong.get("not_direct") in OVER
-        if (pong is not None and pong["path"] != RELAYED) or self._late:
+        if (pong is not None and _is_direct(pong)) or self._late:
             self._settle()
             self._world.part(self._ground.gateway, self._ground.relays)
             self._cut_at = time.time()
@@ -142,7 +142,7 @@ class Session:
     @property
     def _relayed(self) -> bool:
         pong = _last_pong(self._client.events)
-        return pong is None or pong["path"] == RELAYED
+        return pong is None or not _is_direct(pong)
 
     def _cut_off(self) -> None:
         if answered_after(self._client.events, self._cut_at) >= PINGS or self._late:
@@ -154,7 +154,7 @@ class Session:
         if self._client.running and time.time() < self._until:
             return
         self._client.end()
-        self.run = judged(self.pair, self._client.events, self._client.code, self._packets, self._cut_at)
+        self.run = judged(self._client.events, self._client.code, self._packets, self._cut_at)
         self.stage = Stage.OVER
 
     def _settle(self) -> None:
@@ -167,27 +167,24 @@ def answered_after(events: Sequence[dict[str, Any]], at: float) -> int:
     return sum(event["event"] == "pong" and event["time"] - event["rtt_ms"] / 1000 > at for event in events)
 
 
-def judged(
-    pair: Pair, events: Sequence[dict[str, Any]], code: str, packets: tuple[int, int], cut_at: float = 0.0
-) -> Run:
+def judged(events: Sequence[dict[str, Any]], code: str, packets: tuple[int, int], cut_at: float = 0.0) -> Run:
     """Judge a session by what its client told: the path that carried data last, before the relays were cut off."""
     begun, up = _first(events, "connecting"), _first(events, "connected")
     began = begun["time"] if begun is not None else 0.0
     before = [event for event in events if not cut_at or event["time"] <= cut_at]
     answered = [event for event in before if event["event"] == "pong"]
     if up is None or not answered:
-        blocked = code == SILENT and expected(*pair) is Verdict.FAIL
-        reason = NO_UDP if blocked else code or "the client ended without a word"
+        reason = code or "the client ended without a word"
         lines = _timeline(events, began, cut_at, None)
         return Run(Verdict.FAIL, reason, packets=packets, broken=code != SILENT, timeline=lines)
     last = answered[-1]
     beyond = answered_after(events, cut_at) if cut_at else 0
     # A ping that is not answered is waited for, so no more than one is without an answer.
     proof = Proof(beyond if beyond >= PINGS else beyond + 1, beyond) if cut_at else None
-    direct = last["path"] != RELAYED
-    changed = [event for event in before if event["event"] == "path_changed" and event["path"] != RELAYED]
+    direct = _is_direct(last)
+    changed = [event for event in before if event["event"] == "path_changed" and _is_direct(event)]
     why = changed[-1]["why"] if changed else Reason.AT_ONCE.value
-    first = next((event for event in [up, *before] if event.get("path", RELAYED) != RELAYED), None)
+    first = next((event for event in [up, *before] if _is_direct(event)), None)
     return Run(
         Verdict.DIRECT if direct else Verdict.RELAY,
         why if direct else last.get("not_direct") or code,
@@ -227,7 +224,12 @@ def _told(event: dict[str, Any]) -> str:
 
 
 def _named(path: str) -> str:
-    return "the relay" if path == RELAYED else path
+    return f"the {path}" if path.startswith(RELAYED) else path
+
+
+def _is_direct(event: dict[str, Any]) -> bool:
+    """Tell whether an event names a direct path."""
+    return not event.get("path", RELAYED).startswith(RELAYED)
 
 
 def _first(events: Sequence[dict[str, Any]], kind: str) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from lab.sim.cell import SETTLE, Cell
 CELL_SECONDS: Final = 12.0
 """How long a cell has to connect, and how long it has to become direct."""
 
-OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY})
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
 """Reasons after which an end tries nothing more for a long time."""
 
 DOUBT: Final = 3.0

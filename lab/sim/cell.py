@@ -13,6 +13,7 @@ from typing import Final
 
 from clawchat.crypto.credential import Credential, Slot, make_slot
 from clawchat.nat.reasons import Reason
+from clawchat.net.relays import LOOK_SECONDS
 from clawchat.services.relay import RelayHub
 from clawchat.session.config import EndpointConfig
 from clawchat.session.links import box_address
@@ -28,11 +29,13 @@ from clawchat.values.events import (
     SessionOpened,
     StreamReadable,
 )
+from clawchat.values.limits import WEBSOCKET_HEAD_START
 from lab.model.link import CLEAN, Link
 from lab.model.plan import plan
 from lab.model.topology import Host, Topology, row
 from lab.sim.internet import Internet
 from lab.sim.party import Party
+from lab.sim.stream import open_websocket
 
 NEW_ADDRESS: Final = "203.0.113.99"
 FOREVER: Final = 1e9
@@ -76,7 +79,26 @@ class Peer:
 
     def join(self, relay: Relay) -> None:
         """Become a member of a relay."""
-        self.links[self.party.endpoint.connect(relay.credential(), port=0, now=self.net.now)] = 0
+        session = self.party.endpoint.connect(relay.credential(), port=0, now=self.net.now)
+        self.links[session] = 0
+        self.net.at(self.net.now + WEBSOCKET_HEAD_START, lambda: self._dial(session, relay))
+
+    def _dial(self, session: int, relay: Relay) -> None:
+        """Reach a relay by WebSocket, unless UDP has brought an answer."""
+        if not self.links[session]:
+            open_websocket(self.net, self.party, relay.party, lambda path: self._try(session, path, relay))
+
+    def _try(self, session: int, path: Path, relay: Relay) -> None:
+        """Try a path to a relay; while that is a WebSocket, try UDP again and again."""
+        self.party.endpoint.try_path(session, path, now=self.net.now)
+        self.party.flush()
+        if path.tunnelled or self.party.endpoint.sessions[session].path.tunnelled:
+            way = Path(0, relay.addresses[0])
+            self.net.at(self.net.now + LOOK_SECONDS, lambda: self._again(session, way, relay))
+
+    def _again(self, session: int, way: Path, relay: Relay) -> None:
+        if session in self.party.endpoint.sessions:
+            self._try(session, way, relay)
 
     def _take(self, event: Event) -> None:
         match event:
@@ -135,6 +157,7 @@ class Relay:
         """Fall silent at once."""
         for address in self.addresses:
             self._net.close(address)
+        self.party.hang_up()
 
     def leave(self) -> None:
         """End as a relay does that is told to stop: it says so to its members."""
@@ -285,5 +308,5 @@ class Cell:
         for session, link in end.links.items():
             if link == port:
                 remote = end.party.endpoint.sessions[session].path.remote
-                return next(relay for relay in self.relays if remote in relay.addresses)
+                return next(one for one in self.relays if remote.host in {address.host for address in one.addresses})
         return None

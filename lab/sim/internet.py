@@ -77,6 +77,7 @@ class Internet:
 
     def __init__(self, plan: Plan, *, seed: int = 0) -> None:
         self.plan = plan
+        self.seed = seed
         self.now = 0.0
         self.delivered = 0
         """Datagrams that reached a program."""
@@ -171,6 +172,10 @@ class Internet:
         """Let the router drop whatever comes from a host or a gateway next to it, or goes there."""
         self._cut.add(node)
 
+    def is_cut(self, *nodes: str) -> bool:
+        """Tell whether the router drops what goes to any of these nodes."""
+        return not self._cut.isdisjoint(nodes)
+
     def mend(self, node: str) -> None:
         """Undo a cut."""
         self._cut.discard(node)
@@ -232,7 +237,7 @@ class Internet:
             side = ROUTER_HOST if came_from in self.plan.hosts else ROUTER_EDGE
             self._complain(Trouble.HOST_UNREACHABLE, side, journey)
             return
-        if self._cut and not self._cut.isdisjoint((came_from, owner)):
+        if self._cut and self.is_cut(came_from, owner):
             return
         self._cross(owner, datagram._replace(ttl=datagram.ttl - 1), journey, outward=False)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from random import Random
 
 from clawchat.nat.depth import DEEPEST, Depth
 from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
-from clawchat.values.address import Address, Path
+from clawchat.values.address import FIRST_TUNNEL, Address, Path
 from clawchat.values.events import ClosePort, Event, OpenPort
 from lab.sim.internet import DEFAULT_TTL, Complaint, Datagram, Internet, Trouble
 
@@ -40,6 +41,8 @@ class Party:
         self._host = host
         self._on_event = on_event
         self._ports: dict[int, Address] = {}
+        self._tunnels: dict[int, Callable[[bytes], None]] = {}
+        self._handles = count(FIRST_TUNNEL)
         self._due = float("inf")
         self._asleep_until = 0.0
 
@@ -70,6 +73,22 @@ class Party:
         self._internet.listen(address, receive, complain)
         self.endpoint.port_opened(handle, address, now=self.now)
         return address
+
+    def open_tunnel(self, send: Callable[[bytes], None]) -> int:
+        """Give a port to a WebSocket; return its handle."""
+        handle = next(self._handles)
+        self._tunnels[handle] = send
+        return handle
+
+    def arrived(self, handle: int, remote: Address, data: bytes) -> None:
+        """Take in what a WebSocket brought."""
+        if handle in self._tunnels:
+            self.endpoint.receive(memoryview(data), len(data), Path(handle, remote), now=self.now)
+            self.flush()
+
+    def hang_up(self) -> None:
+        """Close all WebSockets."""
+        self._tunnels.clear()
 
     def measure(self, towards: Address, handle: int) -> None:
         """Let datagrams die at each router on the way to a public address, to learn how deep our own NATs are."""
@@ -112,9 +131,12 @@ class Party:
 
     def _send(self, data: bytes, size: int, path: Path, ttl: int) -> None:
         source = self._ports.get(path.port)
-        if source is None:
-            return
+        tunnel = self._tunnels.get(path.port)
         for at in range(0, len(data), size):
+            if tunnel is not None:
+                tunnel(data[at : at + size])
+            if source is None:
+                continue
             self.sent += 1
             self._internet.send(self.node, Datagram(source, path.remote, data[at : at + size], ttl))
 

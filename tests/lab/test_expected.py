@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 
-from lab.matrix.expected import NAMES, SECOND, Foresight, Table, Verdict, expected, foresight, guessed, table
+from lab.matrix.expected import NAMES, SECOND, Foresight, Table, Verdict, because, expected, foresight, guessed, table
 from lab.matrix.simulated import Trial, tried
-from lab.model.nat import Allocation, Assignment, Dependence, Nat
+from lab.model.nat import Allocation, Assignment, Dependence, Nat, Traffic
 from lab.model.presets import PRESETS, preset
 
 EI = Dependence.ENDPOINT_INDEPENDENT
@@ -62,6 +63,16 @@ def test_the_rule_holds_for_presets_that_are_in_no_table(other: str) -> None:
     found = {pair: tried(Trial(*pair, seed=1)) for pair in pairs}
     assert {pair: run.verdict for pair, run in found.items()} == {pair: expected(*pair) for pair in pairs}
     assert all(run.sound for run in found.values())
+
+
+def test_udp_that_is_blocked_leaves_the_relay_and_without_tcp_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert expected("udp-blocked", "udp-blocked-443") is Verdict.RELAY
+    assert because("udp-blocked", "open") != because("symmetric-random", "symmetric-random")
+    mute = replace(preset("udp-blocked").layers[0], traffic=Traffic(udp=False, tcp_ports=(25,)))
+    presets = {"mute": replace(preset("udp-blocked"), layers=(mute,)), "open": preset("open")}
+    monkeypatch.setattr("lab.matrix.expected.preset", presets.__getitem__)
+    assert expected("open", "mute") is expected("mute", "open") is Verdict.FAIL
+    assert "TCP" in because("mute", "open")
 
 
 def test_a_verdict_is_no_matter_of_names() -> None:
