@@ -78,7 +78,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         ),
         Reason.UDP_BLOCKED: Meaning(
             "No datagram came back from anywhere: this network drops UDP.",
-            "Nothing need be done where a relay is reached by WebSocket; else use another network, or have it take those.",
+            "A relay that is reached by WebSocket carries everything; else use another network, or have one set up so.",
         ),
         Reason.SERVER_SILENT: Meaning(
             "Others answer, but the other end does not.", "Look whether it runs, and whether it uses the same relay."
