@@ -5,16 +5,18 @@ NAT and dies before the peer's, where an early packet could claim the very mappi
 PUNCH. Who has primed and heard PUNCH fires full probes: by then both NATs are open, whenever each end began.
 
 A port that fired in vain may be spoilt. It is left alone, and the next round uses another one: a *lane* is one of
-our ports with the addresses of the peer that belong to it.
+our ports with the addresses of the peer that belong to it. When no lane is fresh any more the *pass* is over; before
+the next one begins, both ends have fresh ports.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum, auto
+from itertools import count
 from typing import Final, NamedTuple
 
 from clawchat.values.address import Path
-from clawchat.values.limits import FIRE_TIMES, PORT_REST, PUNCH_ROUNDS, SILENT_FIRE
+from clawchat.values.limits import FIRE_TIMES, PORT_REST, PUNCH_PASSES, SILENT_FIRE
 from clawchat.values.timers import NEVER
 
 MAX_ROUND: Final = 0xFF
@@ -22,6 +24,12 @@ LAST_SPARE: Final = 2
 """The lane on which opening packets go further: perhaps they never left our own NATs."""
 
 FURTHER: Final = 2
+REFRESH_AHEAD: Final = 0.5
+"""How long before a pass fresh ports are asked for, seconds: relays have to see them, and the peer to hear of them."""
+
+LATE: Final = 1.0
+"""A word of an earlier round that comes so long after that round, seconds, and two round trips, is of a new one."""
+
 SHORTEST_TTL: Final = 2
 """A gateway counts a packet down before it maps it, so one that goes less far opens nothing."""
 
@@ -52,13 +60,16 @@ class Puncher:
     """Decide when to prime and when to fire, round after round, until a direct path is found.
 
     ``deadline`` is when ``take`` has something; ``announce`` is the round to say PUNCH for, None if it was said.
-    ``fired_at`` is when the first probe that should get through left, None before.
+    ``fired_at`` is when the first probe that should get through left, None before. ``refresh_at`` is when to get
+    fresh ports for the next pass.
     """
 
     __slots__ = (
         "_fired",
+        "_followed",
         "_lanes",
         "_peer_ready",
+        "_rests_since",
         "_round",
         "_started",
         "_used_at",
@@ -66,6 +77,7 @@ class Puncher:
         "deadline",
         "fired_at",
         "prime_ttl",
+        "refresh_at",
         "rtt",
         "stage",
         "struck",
@@ -74,6 +86,7 @@ class Puncher:
     def __init__(self, prime_ttl: int) -> None:
         self.stage = Stage.RESTING
         self.deadline = NEVER
+        self.refresh_at = NEVER
         self.announce: int | None = None
         self.fired_at: float | None = None
         self.prime_ttl = prime_ttl
@@ -81,7 +94,9 @@ class Puncher:
         self.struck = False
         self._lanes: tuple[Lane, ...] = ()
         self._round = 0
+        self._followed = False  # whether the round is the peer's choice
         self._peer_ready = -1
+        self._rests_since = 0.0
         self._started = 0.0
         self._fired = 0
         self._used_at: list[float] = []
@@ -109,24 +124,29 @@ class Puncher:
         self._lanes = lanes
         self._used_at = [-PORT_REST] * len(lanes)
         self._round = 0
+        self._followed = False
         self._peer_ready = peer_ready
+        self._rests_since = now
         self._started = now
         self.fired_at = None
         self.struck = False
         self.stage = Stage.RESTING
         self.deadline = now if self._lanes else NEVER
+        self.refresh_at = NEVER
 
     def use(self, *lanes: Lane) -> None:
-        """Take other lanes from now on, the first of which is as before."""
+        """Take other lanes from now on; those of other ports are fresh."""
         if lanes and self.lane < len(lanes):
+            known = dict(zip((frozenset(lane.fire) for lane in self._lanes), self._used_at, strict=True))
             self._lanes = lanes
-            self._used_at = (self._used_at + [-PORT_REST] * len(lanes))[: len(lanes)]
+            self._used_at = [known.get(frozenset(lane.fire), -PORT_REST) for lane in lanes]
 
     def stop(self) -> None:
         """Rest: a direct path is in use."""
         self._lanes = ()
         self.stage = Stage.RESTING
         self.deadline = NEVER
+        self.refresh_at = NEVER
         self.announce = None
         self.fired_at = None
 
@@ -135,17 +155,17 @@ class Puncher:
         self._peer_ready = number
         if not self._lanes:
             return
-        if number > self._round:
-            self._round = number
-            self.stage = Stage.RESTING
-            self.deadline = now
-        elif number == self._round and self.stage is Stage.PRIMED:
+        if number == self._round and self.stage is Stage.PRIMED:
             self._fire(now)
-        elif number < self._round and self.stage is not Stage.FIRING:
-            # the peer began anew
+        elif number > self._round or (self.stage is Stage.RESTING and (number == self._round or self._is_late(now))):
             self._round = number
+            self._followed = True
             self.stage = Stage.RESTING
             self.deadline = now
+
+    def _is_late(self, now: float) -> bool:
+        """Tell whether we rest for so long that a peer who speaks of an earlier round has begun anew."""
+        return now - self._rests_since > LATE + 2 * self.rtt
 
     def on_struck(self, path: Path, *, now: float) -> None:
         """Hear that a packet reached the peer's gateway, not the peer: this lane is spoilt."""
@@ -162,12 +182,15 @@ class Puncher:
         """Return the probes to send now, and move on."""
         if now < self.deadline:
             return []
+        if self.stage is Stage.RESTING and not self._followed and not self._choose(now):
+            return []
         lane = self._lanes[self.lane]
         self._used_at[self.lane] = now
         if self.stage is Stage.RESTING:
             self.stage = Stage.PRIMED
+            self._followed = False
             self.announce = self._round
-            self.deadline = self._next_round(now)
+            self.deadline = self._next_pass(now)
             ttl = self.prime_ttl + (FURTHER if self.lane == LAST_SPARE and not self.struck else 0)
             shots = [Shot(path, ttl) for path in lane.prime]
             if self._peer_ready >= self._round:
@@ -175,9 +198,7 @@ class Puncher:
             return shots
         if self.stage is Stage.PRIMED:
             # the peer never said it was ready: begin again
-            self._round = min(self._round + 1, MAX_ROUND)
-            self.stage = Stage.RESTING
-            self.deadline = now
+            self._end_round(now)
             return []
         if self._fired == len(FIRE_TIMES):
             self._end_round(now)
@@ -200,15 +221,45 @@ class Puncher:
         self.deadline = now
 
     def _end_round(self, now: float) -> None:
-        """Go on to the next lane: at once if it is fresh, else when it has rested."""
+        """Go on to the next fresh lane at once; without one the pass is over."""
         self.stage = Stage.RESTING
-        self.deadline = self._next_round(now)
-        self._round = min(self._round + 1, MAX_ROUND)
-        if len(self._lanes) > 1:
-            rested = self._used_at[self.lane] + PORT_REST
-            self.deadline = now if rested <= now and self._round < len(self._lanes) else max(rested, self.deadline)
+        self._rests_since = now
+        self._followed = False
+        self._go_to(self._round + 1)
+        self.deadline = now
+        if len(self._lanes) == 1 or self._fresh(now) is None:
+            self.deadline = self._next_pass(now)
+            self.refresh_at = max(now, self.deadline - REFRESH_AHEAD) if len(self._lanes) > 1 else NEVER
 
-    def _next_round(self, now: float) -> float:
-        beyond = max(0, self._round + 2 - len(PUNCH_ROUNDS))
-        number = min(self._round + 1, len(PUNCH_ROUNDS) - 1)
-        return max(now, self._started + PUNCH_ROUNDS[number] + beyond * PUNCH_ROUNDS[-1])
+    def _choose(self, now: float) -> bool:
+        """Go to the round of a lane that is fresh, or the only one; wait on if there is none."""
+        number = self._round if len(self._lanes) == 1 else self._fresh(now)
+        if number is None:
+            self.deadline = max(min(self._used_at) + PORT_REST, self._next_pass(now))
+            return False
+        self._go_to(number)
+        return True
+
+    def _go_to(self, number: int) -> None:
+        if number > MAX_ROUND:
+            # both ends count anew, and what was said of the old rounds holds no more
+            number = 0
+            self._peer_ready = -1
+        self._round = number
+
+    def _fresh(self, now: float) -> int | None:
+        """Return the next round, from this one on, whose lane has rested."""
+        lanes = len(self._lanes)
+        numbers = range(self._round, self._round + lanes)
+        return next((each for each in numbers if self._used_at[each % lanes] + PORT_REST <= now), None)
+
+    def _next_pass(self, now: float) -> float:
+        """Return when the next pass begins."""
+        number = next(each for each in count(1) if self._started + pass_at(each) > now)
+        return self._started + pass_at(number)
+
+
+def pass_at(number: int) -> float:
+    """Return when a pass begins, seconds after the first one."""
+    beyond = max(0, number + 1 - len(PUNCH_PASSES))
+    return PUNCH_PASSES[min(number, len(PUNCH_PASSES) - 1)] + beyond * PUNCH_PASSES[-1]

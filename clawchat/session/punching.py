@@ -9,6 +9,7 @@ from clawchat.nat.punch_memory import Pair
 from clawchat.nat.punch_plan import Move
 from clawchat.nat.reasons import Reason
 from clawchat.session.guessing import Guessing
+from clawchat.session.offering import Offers
 from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.reserve import Reserve
 from clawchat.session.surroundings import Surroundings
@@ -32,9 +33,7 @@ class Punching:
         "_guessing",
         "_heard",
         "_kept",
-        "_known",
-        "_offer_at",
-        "_offered",
+        "_offers",
         "_out",
         "_paths",
         "_peer",
@@ -44,10 +43,7 @@ class Punching:
         "_reserve",
         "_role",
         "_settled_at",
-        "_shown",
-        "_since",
         "_stranded",
-        "_told",
         "_world",
         "lost",
         "move",
@@ -69,12 +65,7 @@ class Punching:
         self._peer = Candidates(0, ())
         self._peer_generation = 0
         self._heard: Punch | None = None
-        self._told: tuple[Address, ...] = ()
-        self._offered = 0  # the generation of our last offer
-        self._shown: tuple[object, ...] = ()  # what it said
-        self._since = 0  # the generation since which our addresses are the same
-        self._known = frozenset(world.candidates)
-        self._offer_at = NEVER
+        self._offers = Offers(world)
         self._settled_at = now
         self._kept: int | None = None  # the port of a direct path that we asked for
         self._stranded = False  # whether we have left the relay in use
@@ -85,7 +76,8 @@ class Punching:
     @property
     def deadline(self) -> float:
         """Return when ``transmit`` has something to do."""
-        return min(self._puncher.deadline, self._reserve.deadline, self._guessing.deadline, self._offer_at)
+        puncher = min(self._puncher.deadline, self._puncher.refresh_at)
+        return min(puncher, self._reserve.deadline, self._guessing.deadline, self._offers.due_at)
 
     @property
     def busy(self) -> bool:
@@ -101,14 +93,12 @@ class Punching:
 
     def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
         """Tell the peer at once where this end may be reached, with what we know of our NAT."""
-        self._told = addresses
-        self._offered = max(self._offered, generation - 1)
-        self._offer_at = 0.0
+        self._offers.tell(generation, addresses)
 
     def on_news(self, *, now: float) -> None:
         """Tell the peer soon what a relay has just seen of us."""
         if self._paths.current.relayed:
-            self._offer_at = min(self._offer_at, now + SURVEY_WAIT)
+            self._offers.make_by(now + SURVEY_WAIT)
 
     def on_candidates(self, frame: Candidates, *, now: float) -> None:
         """Punch towards what the peer tells, instead of what it told before."""
@@ -128,7 +118,7 @@ class Punching:
         """Note that the peer's NAT is open for us; a peer that says so has lost the direct path."""
         self._heard = frame
         self.on_relayed(path, now=now)
-        if frame.generation >= self._since:
+        if frame.generation >= self._offers.since:
             self._puncher.on_punch(frame.round, now=now)
 
     def on_relayed(self, path: Path, *, now: float) -> None:
@@ -158,7 +148,7 @@ class Punching:
         if not self._paths.current.relayed:
             return
         self._world.survey(now=now)
-        self._offer_at = now
+        self._offers.make_by(now)
         self._start(now=now)
 
     def _start(self, *, now: float) -> None:
@@ -169,7 +159,7 @@ class Punching:
             return
         peer, lanes = self._peer, self._lanes(now=now)
         heard = self._heard
-        ready = heard.round if heard is not None and heard.generation >= self._since else -1
+        ready = heard.round if heard is not None and heard.generation >= self._offers.since else -1
         self._puncher.prime_ttl = self._world.scout.prime_ttl
         self._puncher.rtt = self._out.recovery.rtt.smoothed
         self._puncher.begin(*lanes, peer_ready=ready, now=now)
@@ -200,8 +190,11 @@ class Punching:
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Send the probes that are due."""
-        if self._offer_at <= now:
-            self._send_offer(now=now)
+        offer = self._offers.take(now=now)
+        if offer is not None:
+            self._out.control(encode(offer))
+            if self._puncher.active:
+                self._puncher.use(*self._lanes(now=now))
         if self._paths.current.relayed:
             self._punch(now=now)
         if self._reserve.watch(self._paths.current, self._out.recovery, now=now):
@@ -211,6 +204,9 @@ class Punching:
 
     def _punch(self, *, now: float) -> None:
         puncher = self._puncher
+        if puncher.refresh_at <= now:
+            puncher.refresh_at = NEVER
+            self._world.survey(life=SETTLED, now=now)
         while puncher.deadline <= now:
             for path, ttl in puncher.take(now=now):
                 self._prober.probe(path, ttl)
@@ -228,19 +224,6 @@ class Punching:
 
     def _say(self, number: int) -> None:
         self._out.control(encode(Punch(number, self._peer_generation)))
-
-    def _send_offer(self, *, now: float) -> None:
-        self._offer_at = NEVER
-        scout = self._world.scout
-        shown = scout.offer((*self._told, *self._world.candidates)), scout.spare_addresses(), scout.habit(now=now)
-        if shown == self._shown or not shown[0]:
-            return
-        self._shown = shown
-        self._offered += 1
-        if frozenset(shown[0]) != self._known:
-            self._known = frozenset(shown[0])
-            self._since = self._offered
-        self._out.control(encode(Candidates(self._offered, *shown)))
 
     # --- what comes back ---------------------------------------------------------------------------
 

@@ -136,8 +136,8 @@ BLIND_PRIME_TTL: Final = 5
 FIRE_TIMES: Final = (0.0, 0.02, 0.06, 0.14, 0.3)
 """When probes leave in one round, seconds after both ends are ready."""
 
-PUNCH_ROUNDS: Final = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0)
-"""When rounds of punching begin, seconds after the first; the last interval repeats."""
+PUNCH_PASSES: Final = (0.0, 2.0, 5.0, 15.0, 30.0, 60.0)
+"""When both ends try all their ports again, seconds after the first time; the last interval repeats."""
 
 SILENT_FIRE: Final = 0.5
 """A port that fired is given up when nothing answered for this long, or for four round trips if they take longer."""

@@ -29,8 +29,8 @@ NOISE: Final = 0.5
 """A wait that a busy machine makes by itself, seconds."""
 
 OUTAGE: Final = 3.0
-RETURN: Final = 45.0
-"""How long the way back to a direct path may take: the rounds of punching grow rare."""
+RETURN: Final = 20.0
+"""How long the way back to a direct path may take: the passes of punching grow rare."""
 
 NEW_ADDRESS: Final = "203.0.113.99"
 AROUND: Final = [Host(name) for name in RELAYS]

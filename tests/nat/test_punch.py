@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawchat.nat.punch import FURTHER, SHORTEST_TTL, Lane, Puncher, Shot, Stage
+from clawchat.nat.punch import FURTHER, REFRESH_AHEAD, SHORTEST_TTL, Lane, Puncher, Shot, Stage
 from clawchat.values.address import Address, Path
-from clawchat.values.limits import FIRE_TIMES, PORT_REST, SILENT_FIRE
+from clawchat.values.limits import FIRE_TIMES, PORT_REST, PUNCH_PASSES, SILENT_FIRE
 from clawchat.values.timers import NEVER
 
 TTL = 4
@@ -111,11 +111,33 @@ def test_both_ends_follow_to_the_same_round() -> None:
 def test_a_peer_that_begins_anew_is_followed() -> None:
     puncher = begun(*LANES)
     puncher.take(now=0.0)
+    puncher.on_punch(2, now=0.2)
+    drain(puncher, 2.0)
+    puncher.on_punch(1, now=2.0)
+    drain(puncher, 3.0)
+    assert puncher.stage is Stage.RESTING
+    puncher.on_punch(0, now=4.0)
+    assert {shot.path for _, shot in drain(puncher, 4.0)} == set(MAIN)
+
+
+def test_a_late_word_of_an_earlier_round_leads_nobody_back() -> None:
+    puncher = begun(*LANES)
+    puncher.take(now=0.0)
     puncher.on_punch(1, now=0.2)
-    drain(puncher, 1.0)
-    assert puncher.stage is not Stage.FIRING
-    puncher.on_punch(0, now=1.1)
-    assert {shot.path for _, shot in drain(puncher, 1.1)} == set(MAIN)
+    drain(puncher, 0.7)
+    puncher.on_struck(OTHER[0], now=0.7)
+    puncher.on_punch(0, now=0.8)
+    puncher.on_punch(1, now=0.9)
+    assert drain(puncher, 1.0) == []
+
+
+def test_when_all_ports_were_tried_fresh_ones_are_wanted_before_the_next_pass() -> None:
+    puncher = begun(*LANES, peer_ready=2)
+    drain(puncher, 1.6)
+    assert puncher.refresh_at == pytest.approx(PUNCH_PASSES[1] - REFRESH_AHEAD)
+    fresh = Lane((Path(1002, SPARE[0].remote),), (Path(1002, SPARE[0].remote),))
+    puncher.use(LANES[0], fresh, LANES[2])
+    assert {shot.path for _, shot in drain(puncher, PUNCH_PASSES[1])} == set(fresh.prime)
 
 
 def test_probes_may_leave_from_other_ports_than_those_that_are_opened() -> None:
