@@ -14,11 +14,13 @@ import click
 from clawchat.values.errors import ConfigError
 from lab import netns
 from lab.commands.clean import clean
+from lab.commands.decrypt import decrypt
 from lab.commands.diff import diff
 from lab.commands.gate import gate
 from lab.commands.matrix import matrix
 from lab.commands.plan import plan
 from lab.commands.presets import presets
+from lab.commands.replay import replay
 from lab.commands.scene import scene
 from lab.commands.shared import EXIT_MISSING, EXIT_USAGE
 from lab.commands.verify import verify
@@ -40,6 +42,8 @@ main.add_command(matrix)
 main.add_command(diff)
 main.add_command(verify)
 main.add_command(scene)
+main.add_command(decrypt)
+main.add_command(replay)
 
 
 def run() -> None:

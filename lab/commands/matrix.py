@@ -14,9 +14,11 @@ import click
 from lab.commands.shared import EXIT_UNEXPECTED, nat_option, need_namespaces, split
 from lab.matrix.expected import Pair, Table, chosen, table
 from lab.matrix.result import Matrix
+from lab.matrix.tapes import Taping, missing
 from lab.report import console
 from lab.strategies.strategy import Strategy
 
+DIRECTORY: Final = click.Path(file_okay=False, path_type=Path)
 FILE: Final = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -46,6 +48,8 @@ FILE: Final = click.Path(dir_okay=False, path_type=Path)
     show_default=True,
     help="Try each pair so often; in sim each time with another seed.",
 )
+@click.option("--capture", "captures", type=DIRECTORY, help="Keep the captures of all sessions and their keys here.")
+@click.option("--no-capture", "untaped", is_flag=True, help="Record nothing, and prove nothing to be ciphertext.")
 @click.option("--json", "document", type=FILE, help="Write it as JSON, too.")
 @click.option("--html", "page", type=FILE, help="Write it as one page with a heat map, too.")
 @click.option("--junit", type=FILE, help="Write it as JUnit's XML, too.")
@@ -58,15 +62,24 @@ def matrix(  # noqa: PLR0913 - what to try, and how to tell of it
     backend: str,
     strategy: str,
     runs: int,
+    captures: Path | None,
+    untaped: bool,
     document: Path | None,
     page: Path | None,
     junit: Path | None,
     markdown: Path | None,
 ) -> None:
-    """Try every pair of NATs, in netns with real programs; exit 4 when a verdict is not the expected one."""
+    """Try every pair of NATs, in netns with real programs; exit 4 when a verdict is not the expected one.
+
+    In netns every session is recorded on both sides of its gateways, and has to be proven to be ciphertext.
+    """
     from lab.matrix.report.text import grid
 
-    found = _tried(_pairs(names, pair, which), backend, runs, Strategy(strategy))
+    chosen_strategy = Strategy(strategy)
+    taping = None if backend == "sim" or chosen_strategy.rival or untaped else _taping(captures)
+    if captures is not None and taping is None:
+        raise click.UsageError("there are no captures to keep")
+    found = _tried(_pairs(names, pair, which), backend, runs, chosen_strategy, taping)
     _write(found, document=document, page=page, junit=junit, markdown=markdown)
     console().print(grid(found.cells))
     for cell in found.unexpected:
@@ -99,7 +112,18 @@ def _two(pair: str) -> list[str]:
     return found
 
 
-def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy) -> Matrix:
+def _taping(captures: Path | None) -> Taping | None:
+    """Return how sessions are recorded; None where captures cannot be judged and nobody wants to keep them."""
+    lacking = missing()
+    if lacking is None:
+        return Taping(captures)
+    if captures is not None:
+        raise click.ClickException(f"captures cannot be judged here: {lacking} is missing")
+    click.echo(f"nothing is recorded, because this machine lacks {lacking}", err=True)
+    return None
+
+
+def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy, taping: Taping | None) -> Matrix:
     if strategy.rival:
         from lab.matrix.rivals import try_namespaces as try_rivals
         from lab.matrix.rivals import try_simulated as try_rivals_simulated
@@ -115,7 +139,7 @@ def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy) -
     from lab.matrix.namespaces import try_namespaces
 
     need_namespaces()
-    return try_namespaces(pairs, runs=runs)
+    return try_namespaces(pairs, runs=runs, taping=taping)
 
 
 def _write(

@@ -6,19 +6,22 @@ session begins as soon as both of its gateways are idle, so that no gateway ever
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 from clawchat.values.limits import FAN_INTERVAL
 from lab.backends.netns.world import World, opened
 from lab.matrix.expected import Pair, Verdict, expected, guessed
-from lab.matrix.programs import relay, server
+from lab.matrix.programs import KEYS, relay, server
 from lab.matrix.result import CellResult, Matrix, Run
 from lab.matrix.session import Ground, Session, Stage
+from lab.matrix.tapes import Tapes, Taping
 from lab.model.plan import plan
 from lab.model.topology import Host, row
 
@@ -35,23 +38,39 @@ LOOK: Final = 0.05
 """Seconds between two looks at the sessions."""
 
 
-def try_namespaces(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
-    """Try these pairs, each so often. Raises NamespaceError."""
+def try_namespaces(pairs: Sequence[Pair], *, runs: int = 1, taping: Taping | None = None) -> Matrix:
+    """Try these pairs, each so often, perhaps recorded and proven to be ciphertext. Raises NamespaceError."""
     began = time.monotonic()
     clients, servers = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
     wanted = plan(row([*clients, *servers], hosts=[Host(name) for name in RELAYS]))
     with tempfile.TemporaryDirectory(prefix="clawchat-matrix-") as place, opened(wanted) as world:
-        round_ = _Round(world, clients, servers, Path(place))
-        found = round_.through([pair for pair in pairs for _ in range(runs)])
+        with contextlib.ExitStack() as stack:
+            tapes = stack.enter_context(_tapes(world, Path(place), taping)) if taping else None
+            round_ = _Round(world, clients, servers, Path(place), tapes)
+            found = round_.through([pair for pair in pairs for _ in range(runs)])
+            if tapes is not None:
+                found = tapes.judge(found, Path(place).rglob(f"*{KEYS}"))
+        if taping is None or taping.keep is None:
+            found = {pair: [replace(run, capture=None) for run in each] for pair, each in found.items()}
     cells = tuple(CellResult(*pair, tuple(found[pair])) for pair in pairs)
     return Matrix("netns", cells, time.monotonic() - began)
+
+
+def _tapes(world: World, place: Path, taping: Taping) -> Tapes:
+    folder = taping.keep or place / "captures"
+    folder.mkdir(parents=True, exist_ok=True)
+    return Tapes(world.plan, {node: each.path for node, each in world.namespaces.items()}, folder)
 
 
 class _Round:
     """All programs of a matrix."""
 
-    def __init__(self, world: World, clients: Sequence[str], servers: Sequence[str], place: Path) -> None:
+    def __init__(
+        self, world: World, clients: Sequence[str], servers: Sequence[str], place: Path, tapes: Tapes | None
+    ) -> None:
         self._world = world
+        self._tapes = tapes
+        self._recorded: dict[Session, Path] = {}
         self._place = place
         self._clients = {name: f"g{number}" for number, name in enumerate(clients, 1)}
         self._behind = {name: f"g{number}" for number, name in enumerate(servers, len(clients) + 1)}
@@ -84,12 +103,20 @@ class _Round:
                 for session in running:
                     session.look()
                     if session.run is not None:
-                        found[session.pair].append(session.run)
+                        found[session.pair].append(self._recording_of(session, session.run))
                 running = [session for session in running if session.stage is not Stage.OVER]
         finally:
             for session in running:
                 session.close()
         return found
+
+    def _recording_of(self, session: Session, run: Run) -> Run:
+        """End the recording of a session that is over; return its run with the file."""
+        file = self._recorded.pop(session, None)
+        if file is None or self._tapes is None:
+            return run
+        self._tapes.end(file)
+        return replace(run, capture=str(file))
 
     def _is_free(self, pair: Pair, running: Sequence[Session]) -> bool:
         client, server = pair
@@ -105,4 +132,10 @@ class _Round:
         home = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place)) / "home"
         gateway = self._world.plan.layers(self._clients[name])[-1].name
         ground = Ground(f"{self._clients[name]}-a", f"{self._behind[server_name]}-a", gateway, RELAYS)
-        return Session(pair, self._world, ground, home, file)
+        recording = None
+        if self._tapes is not None:
+            recording = self._tapes.begin(pair, [self._clients[name], self._behind[server_name]])
+        session = Session(pair, self._world, ground, home, file)
+        if recording is not None:
+            self._recorded[session] = recording
+        return session

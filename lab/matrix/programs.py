@@ -35,6 +35,9 @@ PING_EVERY: Final = "0.2"
 ENDLESS: Final = "1000000"
 """More pings than any cell has time for."""
 
+KEYS: Final = ".keys"
+"""Ending of the key log beside the directory of each program."""
+
 CODE: Final = re.compile(r"CC-[A-Z-]+")
 
 
@@ -44,6 +47,11 @@ def environment(home: Path, **more: str) -> dict[str, str]:
     inherited = {name: value for name, value in os.environ.items() if not own.fullmatch(name)}
     # The programs run elsewhere than in the checkout, and must not depend on being installed.
     return {**inherited, "CLAWCHAT_HOME": str(home), "PYTHONPATH": str(CHECKOUT), **more}
+
+
+def keylog(home: Path) -> list[str]:
+    """Return what makes a program log its keys, with which its recorded traffic is proven to be ciphertext."""
+    return ["--keylog", str(home.with_suffix(KEYS))]
 
 
 def wait_until(ready: Callable[[], bool], what: str, log: Path, process: subprocess.Popen[bytes]) -> None:
@@ -110,7 +118,7 @@ class Program:
 
 def relay(namespace: Namespace, directory: Path) -> Program:
     """Start a relay that takes WebSockets, too, at the TCP port that passes nearly everywhere."""
-    return Program(namespace, directory, ["relay"], {"CLAWCHAT_WEBSOCKET_PORT": str(HTTPS)})
+    return Program(namespace, directory, ["relay", *keylog(directory)], {"CLAWCHAT_WEBSOCKET_PORT": str(HTTPS)})
 
 
 def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Program:
@@ -122,7 +130,7 @@ def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Pro
         # No gateway of the laboratory maps ports for the asking.
         "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
     }
-    return Program(namespace, directory, ["run"], settings)
+    return Program(namespace, directory, ["run", *keylog(directory)], settings)
 
 
 class Client:
@@ -134,6 +142,7 @@ class Client:
         """What it has told so far; `look` adds to it."""
         self._errors = directory / "errors"
         words = ["ping", str(file), "--json", "--interval", PING_EVERY, "--count", ENDLESS, "--timeout", f"{seconds:g}"]
+        words += keylog(directory)
         told = directory / "events"
         with told.open("wb") as events, self._errors.open("wb") as errors:
             self._process = namespace.exec(

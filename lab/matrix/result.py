@@ -62,11 +62,13 @@ class Run:
     """The file in which the session's packets are."""
     ciphertext: str | None = None
     """How many of them were proven to be ciphertext: n/n."""
+    unproven: str = ""
+    """What keeps the capture from being a proof that everything is ciphertext; empty if nothing does."""
 
     @property
     def sound(self) -> bool:
         """Tell whether the verdict can be believed."""
-        return not self.broken and (self.proof is None or self.proof.fits(self.verdict))
+        return not self.broken and not self.unproven and (self.proof is None or self.proof.fits(self.verdict))
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +118,8 @@ class CellResult:
             return "broken"
         if run.verdict is not self.expected:
             return f"{run.verdict}, not {self.expected}"
+        if run.unproven:
+            return f"{run.verdict}, not proven to be ciphertext ({run.unproven})"
         return str(run.verdict) if run.sound else f"{run.verdict} without proof"
 
     def again(self, backend: str) -> str:
@@ -150,6 +154,7 @@ class CellResult:
             "packets_sent": spread(self.runs, lambda run: sum(run.packets) if run.packets else None),
             "capture": run.capture,
             "ciphertext": run.ciphertext,
+            "unproven": run.unproven,
             "timeline": [{"at": round(one.at, 3), "what": one.what} for one in run.timeline],
             "again": self.again(backend),
         }
@@ -196,7 +201,17 @@ class Matrix:
         times = f", {runs} runs each," if runs > 1 else ""
         whose = f" by {self.by}" if self.by.rival else ""
         told = f"{len(self.cells)} cells of {self.backend}{whose}{times} in {self.seconds:.1f} s"
-        return f"{told}: {counts}; {len(self.unexpected)} unexpected"
+        return f"{told}: {counts}; {len(self.unexpected)} unexpected{self._ciphertext()}"
+
+    def _ciphertext(self) -> str:
+        runs = [run for cell in self.cells for run in cell.runs if run.ciphertext is not None]
+        if not runs:
+            return ""
+        proven, all_ = (
+            sum(numbers) for numbers in zip(*(map(int, str(run.ciphertext).split("/")) for run in runs), strict=True)
+        )
+        captures = f"{sum(not run.unproven for run in runs)} of {len(runs)} captures"
+        return f"; {proven} of {all_} datagrams in {captures} proven to be ciphertext"
 
 
 def percentile(values: Sequence[float], percent: float) -> float:

@@ -62,24 +62,35 @@ def test_a_seed_is_the_same_whoever_tries_it() -> None:
 
 @pytest.mark.netns
 def test_real_programs_behind_real_nats(tmp_path: Path) -> None:
-    file = tmp_path / "matrix.json"
-    done = run("--nat", "address-restricted,symmetric-sequential", "--json", str(file))
+    file, captures = tmp_path / "matrix.json", tmp_path / "captures"
+    done = run("--nat", "address-restricted,symmetric-sequential", "--json", str(file), "--capture", str(captures))
     assert done.exit_code == 0, done.output
     found = written(file)
     assert found["summary"] == {"cells": 4, "unexpected": 0, "direct": 4, "relay": 0, "fail": 0}
     assert all(cell["opened_after_seconds"] < 10 for cell in found["cells"])
     assert all(cell["proof"]["answered"] >= 3 for cell in found["cells"])
     assert all(min(cell["packets"].values()) > 3 for cell in found["cells"])
+    assert "in 4 of 4 captures proven to be ciphertext" in done.output
+    for cell in found["cells"]:
+        proven, datagrams = map(int, cell["ciphertext"].split("/"))
+        assert proven == datagrams > 50
+        again = CliRunner().invoke(
+            cli.main, ["verify", cell["capture"], "--keylog", str(captures / "keys.log"), "--strict"]
+        )
+        assert again.exit_code == 0, again.output
+        assert f"proven: {proven} of {proven} datagrams" in again.output
 
 
 @pytest.mark.netns
 def test_a_pair_is_repeated_by_the_command_that_its_cell_names(tmp_path: Path) -> None:
     file = tmp_path / "matrix.json"
-    done = run("--pair", "symmetric-random,symmetric-sequential", "--runs", "2", "--json", str(file))
+    pair = "symmetric-random,symmetric-sequential"
+    done = run("--pair", pair, "--runs", "2", "--no-capture", "--json", str(file))
     assert done.exit_code == 0, done.output
     (cell,) = written(file)["cells"]
     assert (cell["verdicts"], cell["reason"]) == ({"direct": 0, "relay": 2, "fail": 0}, "both-symmetric")
     assert cell["proof"] == {"asked": 1, "answered": 0}
+    assert (cell["capture"], cell["ciphertext"]) == (None, None)
     assert cell["again"].endswith("--backend netns --pair symmetric-random,symmetric-sequential")
 
 
@@ -117,6 +128,20 @@ def test_one_bad_run_spoils_a_cell() -> None:
     cell = CellResult("open", "open", (good, bad, good))
     assert (cell.unexpected, cell.verdict, cell.met) == (True, Verdict.RELAY, "relay, not direct")
     assert cell.as_json("sim")["unexpected_runs"] == 1
+
+
+def test_a_capture_that_proves_nothing_spoils_a_cell() -> None:
+    run = Run(Verdict.DIRECT, "punched", ciphertext="98/99", unproven="1 × no logged key opens it")
+    cell = CellResult("open", "open", (run,))
+    assert cell.unexpected
+    assert cell.met == "direct, not proven to be ciphertext (1 × no logged key opens it)"
+    assert (
+        Matrix("netns", (cell,)).summary().endswith("; 98 of 99 datagrams in 0 of 1 captures proven to be ciphertext")
+    )
+
+
+def test_there_is_nothing_to_record_in_the_simulator() -> None:
+    assert run("--backend", "sim", "--nat", "open", "--capture", "captures").exit_code == 2
 
 
 @pytest.mark.parametrize(("verdict", "answered"), [(Verdict.DIRECT, 0), (Verdict.RELAY, 1)])
