@@ -223,6 +223,32 @@ def _replace_key(home: Home) -> None:
         lock.release()
 
 
+@cli.command()
+@which_server
+@click.option("--session", type=int, metavar="SESSION", help="Destroy this session only.")
+@click.option("--yes", is_flag=True, help="Ask nobody.")
+@as_json
+def compromised(
+    directory: pathlib.Path | None, config: pathlib.Path | None, session: int | None, *, yes: bool, as_json: bool
+) -> None:
+    """Destroy every key, credential and security file, here and at every client, and begin anew.
+
+    For when keys were stolen, or may have been. Nobody comes back by anything they have; what is new has to be
+    carried to everybody by hand. It can't be undone.
+    """
+    from server import compromised as ending
+    from server import show
+
+    home, loaded = open_home(directory, config)
+    if not yes:
+        ending.ask(session)
+    answer = ending.destroy(home, loaded.value, session)
+    if as_json:
+        show.as_json(answer)
+    elif session is None:
+        print(ending.what_to_carry(answer))
+
+
 cli.add_command(relay)
 
 

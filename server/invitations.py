@@ -13,6 +13,7 @@ from typing import Final, Protocol
 
 from clawchat.crypto.bootstrap import Bootstrap, KeyFile
 from clawchat.crypto.credential import Slot, check_name, make_slot
+from clawchat.crypto.derive import wipe
 from clawchat.crypto.secfile import MAX_FILE_BYTES, seal_file
 from clawchat.net import files
 from clawchat.values.address import Address
@@ -55,6 +56,10 @@ class Maker:
             timestamp=int(time.time()),
             validity=max(1, round(seconds)),
         )
+
+    def wipe(self) -> None:
+        """Overwrite the header key: nothing is made with it any more."""
+        wipe(self.hello_header_key)
 
 
 class Invitations:
@@ -154,6 +159,11 @@ class Invitations:
             burnt = self._timetable.withdraw(view.name)
             if burnt is not None:
                 self._destroy(burnt)
+
+    def forget(self) -> None:
+        """Forget every invitation; who destroys the keys destroys the files as well."""
+        for view in self.views():
+            self._timetable.withdraw(view.name)
 
     def views(self) -> list[View]:
         """Describe the open invitations."""

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import secrets
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -14,15 +14,16 @@ from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.crypto.keylog import KeyLog
 from clawchat.nat.scope import is_loopback
 from clawchat.net.depth import learn_depth
-from clawchat.net.driver import Node
+from clawchat.net.driver import CLOSE_LIMIT, Node
 from clawchat.net.report import personal
 from clawchat.services.chat_hub import Hub
 from clawchat.services.preface import StreamCode
 from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
-from clawchat.values.errors import PeerClosed, PersonalError, SessionClosed, UsageError
+from clawchat.values.errors import PeerClosed, SessionClosed, UsageError
 from clawchat.values.events import (
+    CompromisedHeard,
     Event,
     KeysChanged,
     PathChanged,
@@ -45,6 +46,7 @@ from server.invitations import DEFAULT_NAME, Invitations, Maker
 from server.logs import Log
 from server.metrics.export import Exporter
 from server.metrics.server import ServerMeters
+from server.port import open_server_port
 from server.reach import Reach
 from server.relays import ServerRelays
 from server.remembering import Remembering
@@ -70,7 +72,7 @@ class Guest:
 class Program:
     """One server. ``start`` it on the running loop, then ``stop`` it; in between it lives off events."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - where it lives, what it is, and who is told
         self,
         home: Home,
         settings: Settings,
@@ -78,6 +80,7 @@ class Program:
         *,
         keylog: KeyLog | None = None,
         log: Log | None = None,
+        on_destroyed: Callable[[], object] = lambda: None,
     ) -> None:
         self.home = home
         self.settings = settings
@@ -98,6 +101,8 @@ class Program:
             websocket=settings.networking.websocket,
         )
         self._bootstrap = bootstrap
+        self._on_destroyed = on_destroyed
+        self.destroyed = False
         self.returning = Returning(home, settings.security.resume_hours * 3600, bootstrap, self.relays, self.log)
         self.remembering = Remembering(home, bootstrap, self.log, enabled=self.returning.enabled)
         self.hub = Hub(
@@ -108,11 +113,8 @@ class Program:
             ledger=self.remembering.ledger,
         )
         self.chat = ChatService(self.hub, wake=self.node.wake, keep=self.remembering.flush, log=self.log)
-        self.handler = (
-            Handler(settings.handler, settings.chat.handler_name, settings.chat.rooms, self.chat, self.log)
-            if settings.handler
-            else None
-        )
+        chat, argv = settings.chat, settings.handler
+        self.handler = Handler(argv, chat.handler_name, chat.rooms, self.chat, self.log) if argv else None
         self.reach = Reach(
             settings.networking,
             self.node,
@@ -143,7 +145,7 @@ class Program:
         self._maker.hello_header_key[:] = key
         usual = slots[-1].credential.candidates[0].port if slots and slots[-1].credential.candidates else 0
         await self._exporter.open()
-        await self._open_port(usual)
+        self._use_port(await open_server_port(self.node, self.settings.server, usual, self.log))
         self.endpoint.candidates = tuple(self.reach.candidates())
         await self.remembering.begin()
         await self.invitations.open(DEFAULT_NAME)
@@ -167,8 +169,9 @@ class Program:
 
     async def stop(self) -> None:
         """Close all sessions and end within two seconds; security files that nobody has used are removed."""
-        self.log.info("stopping", sessions=len(self.guests))
-        tasks = tuple(self._tasks)
+        if not self.destroyed:
+            self.log.info("stopping", sessions=len(self.guests))
+        tasks, limit = tuple(self._tasks), CLOSE_LIMIT if self.destroyed else CLOSE_SECONDS
         for task in tasks:
             task.cancel()
         self.invitations.close()
@@ -180,38 +183,59 @@ class Program:
             *tasks,
             self.reach.close(),
             self.relays.close(),
-            self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=CLOSE_SECONDS),
+            self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=limit),
             return_exceptions=True,
         )
-        self.log.info("stopped")
+        if not self.destroyed:
+            self.log.info("stopped")
+
+    def destroy(self) -> None:
+        """Destroy every key, tell every client to do the same, and give up all work but that; ``stop`` follows."""
+        if self.destroyed:
+            return
+        self.destroyed = True
+        self.endpoint.compromise_all(now=time.monotonic())
+        self.node.wake()
+        for task in self._tasks:
+            task.cancel()
+        self.invitations.forget()
+        self.returning.forget()
+        self.remembering.forget()
+        self._maker.wipe()
+        self._bootstrap.wipe()
+        self._exporter.close()
+        if self._drop is not None:
+            self._drop.close()
+            self._drop = None
+
+    def compromise_session(self, number: int) -> None:
+        """Destroy the keys of one session and what its client could come back with, on both ends."""
+        self.endpoint.compromise_session(number, now=time.monotonic())
+        self._forget_client(number)
+        self.node.wake()
+
+    def _forget_client(self, session: int) -> None:
+        if self.returning.break_all(session):
+            self._spawn(self.returning.save())
 
     async def replace_bootstrap(self, bootstrap: Bootstrap) -> None:
         """Seal everything under another bootstrap key."""
+        old, self._bootstrap = self._bootstrap, bootstrap
         await self.invitations.renew_all(bootstrap)
         await self.returning.reseal(bootstrap)
         await self.remembering.reseal(bootstrap)
+        old.wipe()
 
     async def refresh_meters(self) -> None:
         """Run the self-test and bring all figures up to date."""
         found = await check(self)
         self.meters.refresh(healthy=found.healthy, missing=len(found.missing), now=time.monotonic())
 
-    async def _open_port(self, usual: int) -> None:
-        """Open the configured port; without one the usual, which clients that come back know, or else a random one."""
-        wish = self.settings.server.port
-        for number in [wish] if wish else [usual, 0] if usual else [0]:
-            try:
-                handle = await self.node.open_port(Address.make(self.settings.server.ip, number))
-            except PersonalError as error:
-                if wish or not number:
-                    raise
-                self.log.warning("usual-port-not-free", port=number, code=error.code)
-            else:
-                self.handle = handle
-                self.port = self.node.ports[handle].address
-                self.reach.start(handle)
-                self.relays.start(handle)
-                return
+    def _use_port(self, handle: int) -> None:
+        self.handle = handle
+        self.port = self.node.ports[handle].address
+        self.reach.start(handle)
+        self.relays.start(handle)
 
     def _watch_drop(self) -> None:
         """Look after the drop folder, if there is one, and learn how to open our NATs for those who can't reach us."""
@@ -274,6 +298,13 @@ class Program:
                 self.chat.writable(event.session, event.stream)
             case StreamReset() | StreamStopped():
                 self.chat.broken(event.session, event.stream)
+            case CompromisedHeard(session, everything):
+                self.log.warning("compromised-heard", session=session, everything=everything)
+                if everything:
+                    self.destroy()
+                    self._on_destroyed()
+                else:
+                    self._forget_client(session)
             case KeysChanged():
                 self.log.info("keys-changed", session=event.session, epoch=event.epoch)
             case PathChanged():

@@ -60,6 +60,11 @@ class Remembering:
         except PersonalError as error:
             self._log.error("chat-not-kept", code=error.code, cause=error.cause)
 
+    def forget(self) -> None:
+        """Write no more, and destroy what was written."""
+        self._enabled = False
+        self._journal.destroy()
+
     def close(self) -> None:
         """Write no more: what happens while the program ends is not to be remembered."""
         if self.ledger.tokens:

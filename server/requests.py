@@ -20,6 +20,7 @@ from clawchat.values.errors import PersonalError, ProtocolViolation, UsageError
 from clawchat.values.limits import MEETING_LIFE
 from server.health import check
 from server.invitations import DEFAULT_NAME
+from server.keeper import Keeper
 from server.program import Program
 
 Answer: TypeAlias = Mapping[str, object]
@@ -32,8 +33,8 @@ MILLISECONDS: Final = 1000
 class Requests:
     """Answer the requests; ``handlers`` is what the control socket is given."""
 
-    def __init__(self, program: Program) -> None:
-        self._program = program
+    def __init__(self, keeper: Keeper) -> None:
+        self._keeper = keeper
         self.handlers: dict[str, Handler] = {
             "status": self._status,
             "sessions": self._sessions,
@@ -46,7 +47,12 @@ class Requests:
             "disconnect": self._disconnect,
             "answer": self._answer,
             "rekey": self._rekey,
+            "compromised": self._compromised,
         }
+
+    @property
+    def _program(self) -> Program:
+        return self._keeper.program
 
     async def _status(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
         program = self._program
@@ -139,6 +145,27 @@ class Requests:
                 self._find(each).rekey()
         self._program.node.wake()
         return {}
+
+    async def _compromised(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
+        """Destroy one session, or everything; then say what is to be carried over by hand."""
+        number = request.get("session")
+        if number is not None:
+            self._find(number)
+            self._program.compromise_session(int(number))
+            return {}
+        beginning = self._keeper.compromise()
+        if self._keeper.needs_a_person:
+            return {"bootstrap_key": None, "file": None, "seconds": 0}
+        await asyncio.shield(beginning)
+        if self._keeper.over.done():
+            self._keeper.over.result()
+        program = self._program
+        views = [view for view in program.invitations.views() if view.name == DEFAULT_NAME]
+        return {
+            "bootstrap_key": str(program.home.bootstrap_key),
+            "file": str(program.invitations.path(DEFAULT_NAME)),
+            "seconds": round(views[0].seconds) if views else 0,
+        }
 
     async def _answer(self, request: Mapping[str, Any], _channel: Channel) -> Answer:
         """Answer a HELLO that a person brought; our NAT is open for its sender before anybody reads the answer."""

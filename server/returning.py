@@ -133,6 +133,17 @@ class Returning:
         if before:
             await self.save()
 
+    def break_all(self, session: int) -> bool:
+        """Forget what the client of a session could come back with; tell whether there was anything."""
+        held = [key for key, promise in self._promises.items() if promise.client == session]
+        for key in held:
+            self._break(key)
+        return bool(held)
+
+    def forget(self) -> None:
+        """Forget every client; the slots are destroyed by who calls this."""
+        self._promises.clear()
+
     async def save(self) -> None:
         """Write the sealed file; a failure is logged and costs only what the file is for."""
         async with self._saving:

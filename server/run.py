@@ -18,7 +18,7 @@ from clawchat.net.report import personal
 from clawchat.values.errors import PersonalError
 from server import logs, systemd
 from server.home import DirectoryLock, Home
-from server.program import Program
+from server.keeper import Keeper
 from server.requests import Handler, Requests
 from server.settings import Settings
 
@@ -44,8 +44,10 @@ def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathl
 
 async def _serve(home: Home, settings: Settings, bootstrap: Bootstrap, keylog: Callable[[str], None] | None) -> None:
     log = logs.Log()
-    program = Program(home, settings, bootstrap, keylog=keylog, log=log)
-    await serve(program, home.control, Requests(program).handlers, log)
+    keeper = Keeper(home, settings, bootstrap, keylog=keylog, log=log)
+    await serve(
+        keeper, home.control, Requests(keeper).handlers, log, on_compromised=keeper.compromise, over=keeper.over
+    )
 
 
 class Servable(Protocol):
@@ -61,11 +63,22 @@ class Servable(Protocol):
         """End within two seconds."""
 
 
-async def serve(program: Servable, control_path: pathlib.Path, handlers: Mapping[str, Handler], log: logs.Log) -> None:
-    """Let a program run until a signal asks it to stop; the operator's questions are answered meanwhile."""
+async def serve(  # noqa: PLR0913 - what runs, and all that can end it
+    program: Servable,
+    control_path: pathlib.Path,
+    handlers: Mapping[str, Handler],
+    log: logs.Log,
+    *,
+    on_compromised: Callable[[], object] | None = None,
+    over: asyncio.Future[None] | None = None,
+) -> None:
+    """Let a program run until a signal asks it to stop; the operator's questions are answered meanwhile.
+
+    SIGUSR2 calls ``on_compromised``; when ``over`` ends, its error is raised.
+    """
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: _log_unexpected(log, context))
-    told_to_stop = _stop_signals(loop)
+    stopping = loop.create_task(_stop_signals(loop).wait())
     control = ControlServer(control_path, handlers) if SUPPORTED else None
     watchdog: asyncio.Task[None] | None = None
     try:
@@ -75,9 +88,15 @@ async def serve(program: Servable, control_path: pathlib.Path, handlers: Mapping
         program.announce()
         watchdog = loop.create_task(systemd.watchdog())
         systemd.notify("READY=1")
-        await told_to_stop.wait()
+        if on_compromised is not None and hasattr(signal, "SIGUSR2"):
+            loop.add_signal_handler(signal.SIGUSR2, on_compromised)
+        waited: set[asyncio.Future[Any]] = {stopping, *([] if over is None else [over])}
+        await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+        if over is not None and over.done():
+            over.result()
     finally:
         systemd.notify("STOPPING=1")
+        stopping.cancel()
         if watchdog is not None:
             watchdog.cancel()
         if control is not None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from cryptography.hazmat.primitives.kdf.pbkdf2 import PBKDF2HMAC
 from cryptography.hazmat.primitives.kdf.scrypt import Scrypt
 
-from clawchat.crypto.derive import derive
+from clawchat.crypto.derive import derive, wipe
 from clawchat.crypto.fields import FieldError, Fields
 
 KEY_FILE_BYTES: Final = 32
@@ -32,6 +32,11 @@ class KeyFile:
         if len(self.key) != KEY_FILE_BYTES:
             raise ValueError(f"a bootstrap key has {KEY_FILE_BYTES} bytes")
 
+    def wipe(self) -> None:
+        """Overwrite the key, if it lies in memory that can be."""
+        if isinstance(self.key, bytearray):
+            wipe(self.key)
+
 
 @dataclass(frozen=True, slots=True)
 class Passphrase:
@@ -43,6 +48,9 @@ class Passphrase:
     def encoded(self) -> bytes:
         """The bytes to derive keys from."""
         return unicodedata.normalize("NFC", self.text).encode()
+
+    def wipe(self) -> None:
+        """Do nothing: a text can't be overwritten, only let go of."""
 
 
 Bootstrap = KeyFile | Passphrase

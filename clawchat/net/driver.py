@@ -184,7 +184,7 @@ class Node:
             self._arm()
         if more:
             self.wake()
-        if self._closing and not self.endpoint.sessions and not self._backlog.bytes:
+        if self._closing and not self.endpoint.sessions and not self.endpoint.leaving and not self._backlog.bytes:
             self._finished.set()
 
     async def close(self, *, code: int = 0, reason: str = "", limit: float = CLOSE_LIMIT) -> None:

@@ -119,6 +119,24 @@ def remove(path: pathlib.Path) -> None:
         raise unwritable(path, error) from error
 
 
+def destroy(path: pathlib.Path) -> bool:
+    """Overwrite a file and remove it, if it is there; tell whether it was. Raises SecurityFileError.
+
+    A symbolic link is removed and what it leads to is not touched. File systems that keep what was overwritten, and
+    disks that write elsewhere, are beyond our reach.
+    """
+    there = os.path.lexists(path)
+    with contextlib.suppress(OSError):  # what can't be overwritten can perhaps be removed
+        descriptor = os.open(path, os.O_WRONLY | _COMMON)
+        try:
+            os.write(descriptor, bytes(os.fstat(descriptor).st_size))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    remove(path)
+    return there
+
+
 def load_bootstrap(
     key_file: pathlib.Path | None = None,
     passphrase_file: pathlib.Path | None = None,

@@ -14,7 +14,7 @@ from typing import Final
 
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.crypto.sealed_log import Record, SealedLog, read_log
-from clawchat.net.files import read_private, remove, unwritable, write_private
+from clawchat.net.files import destroy, read_private, unwritable, write_private
 from clawchat.values.errors import SecurityFileError
 
 MAX_JOURNAL_BYTES: Final = 64 << 20
@@ -101,4 +101,4 @@ class Journal:
     def destroy(self) -> None:
         """Write no more, and remove the file."""
         self.close()
-        remove(self._path)
+        destroy(self._path)

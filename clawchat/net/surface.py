@@ -59,6 +59,13 @@ class Core(Protocol):
     def abandon(self, session_id: int) -> None:
         """Give up a handshake that was begun."""
 
+    @property
+    def leaving(self) -> bool:
+        """Tell whether copies of COMPROMISED are still to leave."""
+
+    def compromise_all(self, *, now: float) -> None:
+        """Destroy every key, and tell every peer to do the same."""
+
     def close_all(self, *, now: float, code: int, reason: str) -> None:
         """Close every session at once."""
 

@@ -153,6 +153,7 @@ class FakeCore:
         self.on_close: Callable[[], None] = lambda: None
         self.open_sessions: dict[int, Session] = {}
         self.endless = False
+        self.leaving = False
 
     @property
     def sessions(self) -> Mapping[int, Session]:
@@ -214,6 +215,10 @@ class FakeCore:
 
     def abandon(self, session_id: int) -> None:
         self.told.append(("abandon", session_id))
+
+    def compromise_all(self, *, now: float) -> None:
+        assert now > 0
+        self.told.append(("compromise",))
 
     def close_all(self, *, now: float, code: int, reason: str) -> None:
         assert now > 0

@@ -1,0 +1,124 @@
+"""A server that can be destroyed, and begins anew with nothing of what it had: COMPROMISED."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Iterator
+from typing import Final
+
+from clawchat.crypto.bootstrap import Bootstrap
+from clawchat.crypto.keylog import KeyLog
+from clawchat.net import files
+from clawchat.net.report import personal
+from clawchat.values.errors import PersonalError
+from server.bootstrap import write_key
+from server.home import Home
+from server.logs import Log
+from server.program import Program
+from server.settings import PASSPHRASE, Settings
+
+START_AGAIN: Final = (
+    "Start the server again with a new passphrase, tell it to people on another way than the files, and give each a "
+    "new file: `clawchat-server invite --name NAME`."
+)
+
+
+class Keeper:
+    """Run one server after the other: the next one begins when everything of the last was destroyed.
+
+    ``over`` ends with an error when there can be no next one.
+    """
+
+    def __init__(
+        self, home: Home, settings: Settings, bootstrap: Bootstrap, *, keylog: KeyLog | None = None, log: Log
+    ) -> None:
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._home = home
+        self._settings = settings
+        self._keylog = keylog
+        self._log = log
+        self._leaving: set[asyncio.Task[None]] = set()
+        self._beginning: asyncio.Task[None] | None = None
+        self.program = self._make(bootstrap)
+
+    def _make(self, bootstrap: Bootstrap) -> Program:
+        return Program(
+            self._home, self._settings, bootstrap, keylog=self._keylog, log=self._log, on_destroyed=self.compromise
+        )
+
+    async def start(self) -> None:
+        """Begin to work. Raises PersonalError."""
+        await self.program.start()
+
+    def announce(self) -> None:
+        """Log that everything is up."""
+        self.program.announce()
+
+    async def stop(self) -> None:
+        """End within two seconds, or when the last copy of COMPROMISED has left."""
+        if self._beginning is not None:
+            await asyncio.gather(self._beginning, return_exceptions=True)
+        await asyncio.gather(self.program.stop(), *self._leaving)
+
+    @property
+    def needs_a_person(self) -> bool:
+        """Tell whether only a person can give the server something new to seal its files with."""
+        return self._settings.security.bootstrap == PASSPHRASE
+
+    def compromise(self) -> asyncio.Task[None]:
+        """Destroy everything now, and begin anew; the task ends when the new server is up, or ``over`` is."""
+        if self._beginning is not None and not self._beginning.done():
+            return self._beginning
+        old = self.program
+        old.destroy()
+        destroyed = destroy_files(self._home, self._settings, self._log)
+        self._log.warning("compromised", destroyed=[str(path) for path in destroyed])
+        leaving = asyncio.create_task(old.stop())
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+        self._beginning = asyncio.create_task(self._begin(leaving))
+        return self._beginning
+
+    async def _begin(self, leaving: asyncio.Task[None]) -> None:
+        try:
+            if self._settings.server.port or self.needs_a_person:
+                await leaving
+            if self.needs_a_person:
+                raise PersonalError("CC-COMPROMISED", "every key and file was destroyed", START_AGAIN)
+            program = self._make(write_key(self._home))
+            await program.start()
+        except Exception as error:  # noqa: BLE001 - whoever runs the server is told
+            if not self.over.done():
+                self.over.set_exception(personal(error))
+            return
+        self.program = program
+        program.announce()
+
+
+def destroy_files(home: Home, settings: Settings, log: Log) -> list[pathlib.Path]:
+    """Overwrite and remove every file that was of use with the keys of a server; return what was there."""
+    destroyed = []
+    for path in _secret_files(home, settings):
+        try:
+            if files.destroy(path):
+                destroyed.append(path)
+        except PersonalError as error:
+            log.warning("file-not-removed", file=str(path), code=error.code, cause=error.cause)
+    return destroyed
+
+
+def _secret_files(home: Home, settings: Settings) -> Iterator[pathlib.Path]:
+    """Go through the key, the security files, the credentials of clients, and what is left of writing them.
+
+    The files of relays are not ours to destroy.
+    """
+    relays = {(home.configuration.parent / path).resolve() for path in settings.networking.relays}
+    yield home.bootstrap_key
+    yield home.clients
+    yield home.chat
+    with contextlib.suppress(OSError):
+        for path in sorted(home.security.iterdir()):
+            if path.name.endswith((".sec", ".tmp")) and path.resolve() not in relays:
+                yield path
