@@ -8,7 +8,7 @@ from collections.abc import Callable
 from clawchat.net.report import action, exit_code, personal
 from clawchat.net.user_events import Problem
 from client.conversation import Conversation
-from client.interrupts import Interrupts, unless_interrupted
+from client.interrupts import Interrupts, unless_interrupted, when_compromised
 from client.line import Line
 from client.link import Link
 from client.memory import kept_memory
@@ -48,6 +48,7 @@ async def _converse(plan: Plan, screen: Screen, interrupts: Interrupts) -> int:
             keep=kept.keep,
         )
         screen.attach(link)
+        stack.enter_context(when_compromised(link.compromise))
         conversation = Conversation(plan, line, link, screen, interrupts)
         stack.push_async_callback(conversation.hang_up)
         await stack.enter_async_context(control_socket(plan.places.runtime, link, screen.show))

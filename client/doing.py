@@ -10,14 +10,33 @@ from client.commands import Command, Line, Say, help_text
 from client.link import Link
 
 PING_TIMEOUT: Final = 5.0
+SESSION: Final = "session"
+DOUBT: Final = {
+    False: "This destroys every key, credential and security file that this machine has of the server, and all that "
+    "the server has given to anybody. It can't be undone. Type YES to do it.",
+    True: "This destroys the keys of this session on both ends; you need a new security file. Type YES to do it.",
+}
+"""What a person is asked, by whether only the session is meant."""
 
 
 async def do(line: Line, link: Link, show: Callable[[UserEvent], None]) -> bool:
     """Do it; tell whether to go on. Raises UsageError for a text or a name that can't be."""
+    if link.doubted is not None:
+        return _settle(line, link, show)
     if isinstance(line, Say):
         link.say(line.text, to=line.to, room=line.room)
         return True
     return await _command(line, link, show)
+
+
+def _settle(line: Line, link: Link, show: Callable[[UserEvent], None]) -> bool:
+    """Destroy what a person was asked about, if the answer is YES and nothing else."""
+    doubted, link.doubted = link.doubted, None
+    if isinstance(line, Say) and line.text == "YES" and line.to is None:
+        link.compromise(everything=doubted != SESSION)
+    else:
+        show(Notice("nothing was destroyed"))
+    return True
 
 
 async def _command(command: Command, link: Link, show: Callable[[UserEvent], None]) -> bool:
@@ -37,6 +56,9 @@ async def _command(command: Command, link: Link, show: Callable[[UserEvent], Non
             link.rename(command.argument)
         case "ping":
             show(await link.ping(PING_TIMEOUT))
+        case "compromised":
+            link.doubted = command.argument
+            show(Notice(DOUBT[command.argument == SESSION]))
         case "rekey":
             link.rekey()
         case "status":

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType, TracebackType
 from typing import Any, Final, Self, TypeVar
 
@@ -67,3 +68,18 @@ async def unless_interrupted(work: Coroutine[Any, Any, T], interrupts: Interrupt
         for each in (task, asked):
             each.cancel()
         await asyncio.gather(task, asked, return_exceptions=True)
+
+
+@contextlib.contextmanager
+def when_compromised(destroy: Callable[[], None]) -> Iterator[None]:
+    """Destroy everything when SIGUSR2 comes, while the context lasts; no system sends that by itself."""
+    number = getattr(signal, "SIGUSR2", None)
+    if number is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(number, destroy)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(number)

@@ -62,7 +62,7 @@ def way_back(plan: Plan) -> Plan | None:
         raise SecurityFileError("CC-FILE-EXPIRED", f"the time in which {name} takes us back without a new file is over")
     return dataclasses.replace(
         plan,
-        opened=Opened(credential, plan.opened.bootstrap, plan.opened.notes, back=True),
+        opened=Opened(credential, plan.opened.bootstrap, plan.opened.notes, back=True, file=plan.opened.file),
         # The port may still be taken by the session that this one follows.
         local=plan.local._replace(port=0),
         post=None if plan.post is None else plan.post.renewed(credential),

@@ -63,6 +63,7 @@ class Link:
         self.server = server
         self.room = room
         self.outbox = Outbox()
+        self.doubted: str | None = None  # what is to be destroyed once a person has typed YES
         self._emit = emit
         self._memory = memory or ClientMemory()
         self._keep = keep
@@ -188,6 +189,10 @@ class Link:
         """Change the session's keys; KeysChanged tells when both ends have them."""
         with contextlib.suppress(SessionClosed, UsageError):  # it ends, and its keys with it
             self._peer.rekey()
+
+    def compromise(self, *, everything: bool = True) -> None:
+        """Destroy the session's keys, or all that is known of the server, on both ends; the session ends with it."""
+        self._peer.compromise(everything=everything)
 
     async def ping(self, timeout: float) -> Pong | PingLost:
         """Measure one round trip, waiting at most ``timeout`` seconds."""

@@ -50,6 +50,8 @@ def kept_memory(plan: Plan, emit: Callable[[Notice], None]) -> Iterator[Kept]:
     journal = Journal(path, form=FORM, snapshot=memory.records)
 
     def keep() -> None:
+        if not path.exists():  # it was destroyed, and must not come back
+            journal.close()
         for record in notes:
             journal.note(record)
         notes.clear()

@@ -30,12 +30,13 @@ WRONG_KEY: Final = "CC-PASSPHRASE"
 
 
 class Opened(NamedTuple):
-    """A credential, what opened its file, what to note when the next one is kept, and whether it is such a one."""
+    """A credential, what opened its file, what to note when the next one is kept, whether it is one, and its file."""
 
     credential: Credential
     bootstrap: Bootstrap
     notes: Notes
     back: bool = False
+    file: pathlib.Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,7 @@ class Opener:
         file, notes = self._find(what)
         data = read_private(file, MAX_FILE_BYTES)
         _check_form(data)
-        opened = self._unseal(file, data, notes)._replace(back=str(file) != what)
+        opened = self._unseal(file, data, notes)._replace(back=str(file) != what, file=file)
         if not self.ignore_used and not opened.back:  # what brings back is good until the next is here
             UsedFiles(self.places.state).check(opened.credential)
         expired = None if self.ignore_clock else check_fresh(opened.credential, now_unix)

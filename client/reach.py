@@ -12,7 +12,8 @@ from typing import Final
 from clawchat.net.report import personal
 from clawchat.net.user_events import Connected, Connecting, Notice, PathChanged, UserEvent
 from clawchat.values.address import Path
-from clawchat.values.errors import PersonalError, SessionClosed
+from clawchat.values.errors import Compromised, PersonalError, SessionClosed
+from client.destruction import destroy, what_to_do
 from client.dial import Dialled, dialled
 from client.keylog import KeyLog
 from client.peer import describe_path
@@ -32,6 +33,7 @@ class Reached:
         connection = self.connection = dialled_.connection
         self.ways = dialled_.ways
         self.server = plan.opened.credential.name
+        self._plan = plan
         self._emit = emit
         self._known = KnownServers(plan.places.state)
         keep = functools.partial(self._known.keep, bootstrap=plan.opened.bootstrap, notes=plan.opened.notes)
@@ -79,9 +81,20 @@ class Reached:
 
     def with_way_back(self, error: BaseException) -> BaseException:
         """Say in the error of a session that ended how to connect again, if that can be done."""
+        if isinstance(error, Compromised):
+            return what_to_do(error)
         if isinstance(error, SessionClosed) and self.server in self._known.names():
             return PersonalError(error.code, str(error), f"Connect again: `clawchat connect {self.server}`.")
         return error
+
+    def destroy_if_compromised(self) -> None:
+        """Destroy what we have of a server whose keys were declared compromised, by it or by us."""
+        error = self.connection.error
+        if isinstance(error, Compromised):
+            self.stop()
+            self.connection.compromise()  # what else this end holds, such as sessions with relays
+            found = destroy(self._plan, self._known, everything=error.everything)
+            self._emit(Notice("destroyed: " + ", ".join(found or ["every key in memory"])))
 
     def tell_way_back(self) -> None:
         """Say how to connect again without a new file, if that can be done."""
@@ -113,6 +126,7 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
             connection = found_ways.connection
             if not plan.opened.back:
                 _remember_used(plan, emit)
+            credential.wipe()  # it has done what it is for
 
             def named(path: Path) -> str:
                 return describe_path(path, tunnelled=connection.tunnelled)
@@ -122,9 +136,12 @@ async def reached(plan: Plan, emit: Callable[[UserEvent], None]) -> AsyncIterato
             emit(Connected(credential.name, connection.words, named(connection.path), seconds))
             found = Reached(found_ways, plan, emit)
             stack.callback(found.stop)
-            if plan.way is Way.DIRECT and connection.path.relayed:
-                await found.wait_direct(plan.timeout)
-            yield found
+            try:
+                if plan.way is Way.DIRECT and connection.path.relayed:
+                    await found.wait_direct(plan.timeout)
+                yield found
+            finally:
+                found.destroy_if_compromised()
 
 
 def _remember_used(plan: Plan, emit: Callable[[UserEvent], None]) -> None:

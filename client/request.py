@@ -17,6 +17,7 @@ import click
 from clawchat.net.carrying import CARRY_TIMEOUT, DropPost, Post
 from clawchat.net.config import Loaded
 from clawchat.net.drop import DirectoryDrop
+from clawchat.net.hardening import keep_memory_private
 from clawchat.net.paths import Places, places
 from clawchat.services.chat_fields import clean_name
 from clawchat.values.address import Address
@@ -52,6 +53,7 @@ class Request:
 
     def plan(self, *, name: str | None = None, room: str | None = None, post: Post | None = None) -> Plan:
         """Open the security file and make the plan; a post goes before the drop folder. Raises PersonalError."""
+        keep_memory_private()
         found = places("client")
         settings = self.settings({"client.name": name, "client.room": room, "client.key_file": self.key_file})
         if self.passphrase_file is not None and self.key_file is None:
@@ -72,7 +74,7 @@ class Request:
             cause = "files carry a handshake to find a direct path, which `--path relay` rules out"
             raise PersonalError("CC-USAGE", cause, "Leave out `--path relay`.")
         if post is None and self.drop is not None:
-            post = DropPost(DirectoryDrop(self.drop), bytes(opened.credential.keys().mailbox))
+            post = DropPost(DirectoryDrop(self.drop), opened.credential.mailbox())
         return Plan(
             opened=opened,
             places=found,

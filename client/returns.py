@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import pathlib
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -41,6 +42,8 @@ class KnownServers:
 
     def __init__(self, state: pathlib.Path) -> None:
         self._directory = state / DIRECTORY
+        self._writing = threading.Lock()
+        self._closed = False
 
     def file(self, name: str) -> pathlib.Path:
         """Name the file of a server."""
@@ -72,10 +75,21 @@ class KnownServers:
 
     def keep(self, credential: Credential, bootstrap: Bootstrap, notes: Notes) -> None:
         """Keep a credential in place of the last one. Raises SecurityFileError."""
+        with self._writing:
+            if not self._closed:
+                self._write(credential, bootstrap, notes)
+
+    def _write(self, credential: Credential, bootstrap: Bootstrap, notes: Notes) -> None:
         self.make()
         place = str(notes.key_place.absolute()) if notes.key_place else None
         write_private(self._notes(credential.name), json.dumps({"key_place": place, "token": notes.token}).encode())
         write_private(self.file(credential.name), seal_file(credential, bootstrap, os.urandom))
+
+    def forget_for_ever(self, name: str) -> list[pathlib.Path]:
+        """Keep nothing more; return the files of a server that are to be destroyed."""
+        with self._writing:
+            self._closed = True
+        return [self.file(name), self._notes(name), self.journal(name)]
 
     def forget(self, name: str) -> None:
         """Keep nothing of a server."""

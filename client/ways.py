@@ -7,7 +7,6 @@ import time
 from typing import Final
 
 from clawchat.crypto.credential import Credential
-from clawchat.crypto.derive import wipe
 from clawchat.crypto.relay_text import read_relay
 from clawchat.nat.reasons import Reason
 from clawchat.net.connection import Connection
@@ -37,9 +36,7 @@ class RelayedWays:
         self._node = node
         self._endpoint = endpoint
         self._way = way
-        keys = credential.keys()
-        self._mailbox = bytes(keys.mailbox)
-        wipe(*keys)
+        self._mailbox = credential.mailbox()
         self._own = endpoint.candidates
         self._attempt = 0
         self._connection: Connection | None = None

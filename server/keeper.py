@@ -31,20 +31,28 @@ class Keeper:
     ``over`` ends with an error when there can be no next one.
     """
 
-    def __init__(
-        self, home: Home, settings: Settings, bootstrap: Bootstrap, *, keylog: KeyLog | None = None, log: Log
+    def __init__(  # noqa: PLR0913 - what every server gets, and which kind it is
+        self,
+        home: Home,
+        settings: Settings,
+        bootstrap: Bootstrap,
+        *,
+        keylog: KeyLog | None = None,
+        log: Log,
+        kind: type[Program] = Program,
     ) -> None:
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._home = home
         self._settings = settings
         self._keylog = keylog
+        self._kind = kind
         self._log = log
         self._leaving: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
         self.program = self._make(bootstrap)
 
     def _make(self, bootstrap: Bootstrap) -> Program:
-        return Program(
+        return self._kind(
             self._home, self._settings, bootstrap, keylog=self._keylog, log=self._log, on_destroyed=self.compromise
         )
 

@@ -7,7 +7,6 @@ import contextlib
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any, Final
 
 from clawchat.crypto.bootstrap import Bootstrap
@@ -38,6 +37,7 @@ from clawchat.values.events import (
 )
 from server.chat_service import ChatService
 from server.drop import DropWatch
+from server.guest import Guest
 from server.handing import Handing
 from server.handler import Handler
 from server.health import BEAT_SECONDS, check
@@ -58,15 +58,6 @@ HEADER_KEY_BYTES: Final = 32
 CLOSE_SECONDS: Final = 1.0
 CLOSE_CODE: Final = StreamCode.SHUTDOWN
 CLOSE_REASON: Final = "the server is stopping"
-
-
-@dataclass(frozen=True, slots=True)
-class Guest:
-    """A client that is here: the session's id, the invitation it came by, and since when (Unix seconds)."""
-
-    session: int
-    name: str
-    since: float
 
 
 class Program:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from clawchat.crypto.keylog import KeyLog
 from clawchat.net.config import load
 from clawchat.net.control import Channel
+from clawchat.net.hardening import keep_memory_private
 from clawchat.net.loop import run as run_loop
 from clawchat.net.paths import places
 from clawchat.values.errors import ConfigError, PersonalError
@@ -20,7 +21,7 @@ from server.home import SECURITY_NAME, DirectoryLock, Home
 from server.relay_program import RelayProgram
 from server.relay_settings import RelaySettings
 from server.requests import MILLISECONDS, Answer, Handler
-from server.run import no_core_dumps, open_keylog, serve
+from server.run import open_keylog, serve
 
 CONFIGURATION_NAME: Final = "relay.yaml"
 
@@ -44,7 +45,7 @@ def open_relay_home(
 
 def run(home: Home, settings: RelaySettings, keylog_file: pathlib.Path | None = None) -> None:
     """Run the relay until it is told to stop. Raises PersonalError when it can't start."""
-    no_core_dumps()
+    keep_memory_private()
     logs.set_up(settings.logging.level, settings.logging.format)
     lock = DirectoryLock(home)
     lock.take()

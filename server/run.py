@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.net import files
 from clawchat.net.control import SUPPORTED, ControlServer
+from clawchat.net.hardening import keep_memory_private
 from clawchat.net.loop import run as run_loop
 from clawchat.net.report import personal
 from clawchat.values.errors import PersonalError
@@ -30,7 +31,7 @@ KEYLOG_WARNING = (
 
 def run(home: Home, settings: Settings, bootstrap: Bootstrap, keylog_file: pathlib.Path | None) -> None:
     """Run the server. Raises PersonalError when it can't start."""
-    no_core_dumps()
+    keep_memory_private()
     logs.set_up(settings.logging.level, settings.logging.format)
     lock = DirectoryLock(home)
     lock.take()
@@ -150,12 +151,3 @@ def open_keylog(path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[[st
 
 def _write_line(write: Callable[[bytes], object], line: str) -> None:
     write(line.encode() + b"\n")
-
-
-def no_core_dumps() -> None:
-    """Keep keys out of core files."""
-    try:
-        import resource
-    except ImportError:  # Windows
-        return
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

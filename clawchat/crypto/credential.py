@@ -113,6 +113,10 @@ class Credential:
             door=key(b"websocket", DOOR_BYTES),
         )
 
+    def mailbox(self) -> bytes:
+        """Return the name of the meeting place at a relay, which is no key."""
+        return bytes(derive(PROTOCOL, self.secret, PROTOCOL + b" mailbox", MAILBOX_BYTES))
+
     def wipe(self) -> None:
         """Overwrite the secrets; the credential is useless afterwards."""
         wipe(self.secret, self.hello_header_key)

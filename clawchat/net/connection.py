@@ -121,6 +121,15 @@ class Connection:
         self.session.rekey()
         self._node.wake()
 
+    def compromise(self, *, everything: bool = True) -> None:
+        """Destroy the keys of the session, or every key of this node, and tell the peers to do the same."""
+        endpoint, now = self._node.endpoint, time.monotonic()
+        if everything:
+            endpoint.compromise_all(now=now)
+        else:
+            endpoint.compromise_session(self.id, now=now)
+        self._node.wake()
+
     @property
     def streams(self) -> list[Stream]:
         """Return the streams that are not over in both directions."""

@@ -63,6 +63,9 @@ class Core(Protocol):
     def leaving(self) -> bool:
         """Tell whether copies of COMPROMISED are still to leave."""
 
+    def compromise_session(self, session_id: int, *, now: float) -> None:
+        """Destroy one session, and tell its peer to do the same."""
+
     def compromise_all(self, *, now: float) -> None:
         """Destroy every key, and tell every peer to do the same."""
 

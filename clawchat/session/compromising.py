@@ -90,6 +90,8 @@ class Compromising:
 
         Relays are only told that we leave: their keys are not ours to destroy. The endpoint is of no use afterwards.
         """
+        if self._demux.over:
+            return
         peers = [session for session in self.sessions.values() if session.state is not State.CLOSED]
         words = {
             session: encode(Close(CloseCode.NONE, "") if self._links.is_link(session.id) else Compromised(Scope.ALL))

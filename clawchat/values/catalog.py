@@ -285,7 +285,8 @@ _ENTRIES: Final[dict[str, Entry]] = {
         "Get a new security file and a new bootstrap key from the operator, and carry both over by hand.",
         ExitCode.OTHER,
         "COMPROMISED destroys all keys, credentials and files of both ends and makes new ones on the server. It "
-        "can't be undone, and nothing that was stolen before works any more.",
+        "can't be undone, and nothing that was stolen before works any more. `clawchat-server compromised`, "
+        "`/compromised` in the chat and the signal SIGUSR2 set it off.",
     ),
     "CC-VERSION": Entry(
         "Versions don't match",

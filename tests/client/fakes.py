@@ -12,7 +12,7 @@ from clawchat.services.chat_hub import Hub
 from clawchat.services.preface import CHAT, PrefaceReader
 from clawchat.session.identity import SessionStats
 from clawchat.values.address import Address, Path
-from clawchat.values.errors import LocallyClosed, SessionClosed
+from clawchat.values.errors import Compromised, LocallyClosed, SessionClosed
 from client.link import Link
 
 PATH = Path(0, Address("203.0.113.7", 5000))
@@ -116,6 +116,9 @@ class FakePeer:
     @property
     def closed(self) -> bool:
         return self._ended.done()
+
+    def compromise(self, *, everything: bool = True) -> None:
+        self.end(Compromised(told=False, everything=everything))
 
     async def ping(self) -> float:
         await self.answering.wait()

@@ -128,6 +128,24 @@ def test_a_text_to_nobody_is_refused(home: Home, server: Server) -> None:
     assert result.named("refused")[0]["reason"] == "nobody-of-that-name"
 
 
+def test_a_session_is_destroyed_after_a_yes_and_there_is_no_way_back(home: Home, server: Server) -> None:
+    file = server.invite()
+    result = home.run("connect", file, "--json", "--listen", "20", stdin='{"command": "compromised session"}\nYES\n')
+    assert result.code == 1
+    [problem] = result.named("problem")
+    assert (problem["code"], "new security file" in problem["action"]) == ("CC-COMPROMISED", True)
+    assert not list(home.path.rglob("*.sec"))
+    assert (file.parent / "bootstrap.key").exists()
+    assert json.loads(server.call("sessions", "--json"))["sessions"] == []
+
+
+def test_without_a_yes_nothing_is_destroyed(home: Home, server: Server) -> None:
+    result = home.run("connect", server.invite(), "--json", stdin='{"command": "compromised"}\nno\nstill here\n')
+    assert result.code == 0, result.err
+    assert [record["text"] for record in result.named("notice")][1] == "nothing was destroyed"
+    assert [record["text"] for record in result.named("said")] == ["still here"]
+
+
 def test_thousands_of_lines_arrive(home: Home, server: Server) -> None:
     lines = "".join(f"line {number}\n" for number in range(2000))
     result = home.run("connect", server.invite(), "--json", "--name", "ann", stdin=lines)

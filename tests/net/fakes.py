@@ -216,6 +216,10 @@ class FakeCore:
     def abandon(self, session_id: int) -> None:
         self.told.append(("abandon", session_id))
 
+    def compromise_session(self, session_id: int, *, now: float) -> None:
+        assert now > 0
+        self.told.append(("compromise", session_id))
+
     def compromise_all(self, *, now: float) -> None:
         assert now > 0
         self.told.append(("compromise",))

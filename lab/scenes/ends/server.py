@@ -21,6 +21,7 @@ from lab.scenes.cargo import Intake
 from lab.scenes.ends.moving import read_line, receive, send
 from server import bootstrap, logs
 from server.home import open_home
+from server.keeper import Keeper
 from server.program import Program
 from server.requests import Requests
 from server.run import serve
@@ -68,9 +69,9 @@ async def _live(given: argparse.Namespace) -> None:
     home, loaded = open_home(given.directory, None)
     files.private_directory(home.security)
     log = logs.Log()
-    program = CargoServer(home, loaded.value, bootstrap.load(home, loaded.value, None), log=log)
-    handlers: dict[str, Any] = Requests(program).handlers
-    await serve(program, home.control, handlers, log)
+    keeper = Keeper(home, loaded.value, bootstrap.load(home, loaded.value, None), log=log, kind=CargoServer)
+    handlers: dict[str, Any] = Requests(keeper).handlers
+    await serve(keeper, home.control, handlers, log)
 
 
 def main() -> None:
