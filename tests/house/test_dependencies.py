@@ -53,7 +53,9 @@ def test_everything_the_wheel_declares_is_needed(checkout: Path, pyproject: dict
     assert idle == []
 
 
-@pytest.mark.parametrize(("tree", "extras"), [("tests", ["test"]), ("scripts", ["test"]), ("lab", ["test", "bench"])])
+@pytest.mark.parametrize(
+    ("tree", "extras"), [("tests", ["test", "fuzz"]), ("scripts", ["test"]), ("lab", ["test", "bench"])]
+)
 def test_the_other_trees_need_only_what_the_extras_declare(
     tree: str, extras: list[str], checkout: Path, pyproject: dict[str, Any]
 ) -> None:
