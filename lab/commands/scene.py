@@ -19,21 +19,23 @@ WAYS = ("upload", "download")
 def scene(*, names: tuple[str, ...], way: str, as_json: bool) -> None:
     """Play scenes with real programs; exit 4 when a claim does not hold. Without a name, list them; ``all`` plays all.
 
-    In each scene at least 100 MiB are on their way through a stream while something happens to the network.
+    In most scenes at least 100 MiB are on their way through a stream while something happens to the network; in the
+    others two programs meet without a relay.
     """
+    from lab.scenes import drop
     from lab.scenes.mishaps import SCENES, play
     from lab.scenes.result import document, table
 
+    known = {name: scene.about for name, scene in SCENES.items()} | {name: drop.about(name) for name in drop.names()}
     if not names:
-        for each in SCENES.values():
-            click.echo(f"{each.name:20} {each.about}")
+        for name, about in known.items():
+            click.echo(f"{name:20} {about}")
         return
-    wanted = list(SCENES) if names == ("all",) else list(names)
-    unknown = [name for name in wanted if name not in SCENES]
-    if unknown:
+    wanted = list(known) if names == ("all",) else list(names)
+    if unknown := [name for name in wanted if name not in known]:
         raise click.UsageError(f"no scene is called {', '.join(unknown)}; `python -m lab scene` lists them")
     need_namespaces()
-    outcomes = [play(SCENES[name], way) for name in wanted]
+    outcomes = [play(SCENES[name], way) if name in SCENES else drop.play(name) for name in wanted]
     if as_json:
         print_json(document(outcomes))
     else:

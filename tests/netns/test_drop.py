@@ -55,7 +55,9 @@ def test_two_programs_meet_through_their_nats(asking: str, answering: str, tmp_p
     (tmp_path / "client.yaml").write_text(f"networking:\n  stun_servers: [{seers}]\n")
     with opened(planned) as world:
         running = [
-            world.namespace(name).exec([*python, "tests.netns.seer", planned.hosts[name].addresses[0]], cwd=CHECKOUT)
+            world.namespace(name).exec(
+                [*python, "lab.scenes.ends.seer", planned.hosts[name].addresses[0]], cwd=CHECKOUT
+            )
             for name in SEERS
         ]
         try:

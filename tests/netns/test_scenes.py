@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from lab.scenes import drop
 from lab.scenes.mishaps import SCENES, play
 from tests.conftest import require
 from tests.netns.home import missing
@@ -21,6 +22,18 @@ BOTH_WAYS = ("cut", "roam", "carrier-dies")
 """Scenes that go differently for the two ends: who sends notices first."""
 
 CASES = [(name, "upload") for name in SCENES] + [(name, "download") for name in BOTH_WAYS]
+
+
+QUICK_DROPS = [name for name in drop.names() if name != "drop-60"]
+"""The slowest folder needs two minutes; without a kernel it is tried in tests/session/test_meeting.py."""
+
+
+@pytest.mark.parametrize("name", QUICK_DROPS)
+def test_two_programs_meet_by_files_alone(name: str, figure: Callable[[str], None]) -> None:
+    require("a router's firewall", missing("nft", "nftables"))
+    outcome = drop.play(name)
+    figure("; ".join(f"{claim.what}: {claim.seen}" for claim in outcome.claims))
+    assert outcome.held, (outcome.trouble, [claim.as_json() for claim in outcome.claims if not claim.holds])
 
 
 @pytest.mark.parametrize(("name", "way"), CASES)
