@@ -159,6 +159,31 @@ def netcheck(config: pathlib.Path | None, stun: tuple[str, ...], *, port_mapping
     return check_network(config, stun, port_mapping=port_mapping, as_json=as_json)
 
 
+@cli.command()
+@click.argument("what", metavar="[FILE.sec|SERVER]", required=False)
+@click.option("--key-file", type=PATH, help="The server's bootstrap key, which opens the file.")
+@click.option("--passphrase-file", type=PATH, help="Read the passphrase from the first line of this file.")
+@config_option
+@as_json
+def doctor(
+    what: str | None,
+    key_file: pathlib.Path | None,
+    passphrase_file: pathlib.Path | None,
+    config: pathlib.Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Look at everything that a connection needs, and say for each thing that is wrong what to do.
+
+    Each line begins with PASS, FAIL, or SKIP for what can't be looked at from here. Datagrams go only to the server
+    and the relays that the security file names, to the router, and to the STUN servers that client.yaml names. The
+    file is not used up.
+    """
+    from client.doctor import examine
+
+    return examine(what, key_file, passphrase_file, config, as_json=as_json)
+
+
 @cli.command("explain")
 @click.argument("code", required=False)
 def explain_code(code: str | None) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 import pathlib
 import time
 from collections.abc import Iterator, Sequence
-from typing import Final, Literal
+from typing import Final
 
-from clawchat.nat.depth import prime_ttl
 from clawchat.nat.mapping import Allocation, Dependence
 from clawchat.nat.scope import is_public
 from clawchat.nat.stun import complaint
-from clawchat.nat.verdict import MEANINGS, Findings, Reach, judge
+from clawchat.nat.verdict import Reach
 from clawchat.net.events_json import encode
 from clawchat.net.loop import run
-from clawchat.net.netcheck import Look, Seen, look
+from clawchat.net.netcheck import Look, judged, look, summarise
 from clawchat.net.paths import places
 from clawchat.net.report import one_line
 from clawchat.net.user_events import NetCheck
@@ -23,7 +22,6 @@ from clawchat.values.errors import PersonalError
 from client.request import settings_of
 
 LABEL_WIDTH: Final = 15
-MILLISECONDS: Final = 1000
 
 _PORTS: Final = {
     Allocation.UNKNOWN: "not known",
@@ -69,48 +67,6 @@ def check_network(config: pathlib.Path | None, stun: Sequence[str], *, port_mapp
     return ExitCode.OK
 
 
-def summarise(found: Look) -> NetCheck:
-    """Judge what was found."""
-    seen, lease = judged(found), found.lease
-    mapping = seen.mapping
-    reach = judge(
-        Findings(
-            hosts=found.hosts,
-            asked=len(seen.answered) + len(seen.silent),
-            mapping=mapping,
-            filtering=seen.filtering,
-            external=lease.external.host if lease is not None else None,
-        )
-    )
-    hops = found.depth.hops if found.depth is not None else None
-    return NetCheck(
-        reach=reach.value,
-        meaning=MEANINGS[reach],
-        hosts=found.hosts,
-        public=tuple(str(each) for each in _public(found)),
-        ports=mapping.allocation.value if mapping is not None else "unknown",
-        step=mapping.step if mapping is not None else 0,
-        drift=round(mapping.drift, 3) if mapping is not None else 0.0,
-        mapping=mapping.dependence.value if mapping is not None else "unknown",
-        filtering=seen.filtering.value,
-        ipv6=_ipv6(found),
-        answered=tuple(dict.fromkeys((*seen.answered, *found.ipv6.answered))),
-        silent=tuple(dict.fromkeys((*seen.silent, *found.ipv6.silent, *found.unresolved))),
-        rtt_ms=None if seen.rtt is None else round(seen.rtt * MILLISECONDS, 3),
-        gateway=found.gateway.address if found.gateway is not None else None,
-        mapped=str(lease.external) if lease is not None else None,
-        mapped_by=lease.protocol.value if lease is not None else None,
-        not_mapped=found.refusals if lease is None else (),
-        depth=hops,
-        prime_ttl=None if hops is None else prime_ttl(hops),
-    )
-
-
-def judged(found: Look) -> Seen:
-    """Return the IP version that is judged: IPv4, which has the NATs, unless only IPv6 works."""
-    return found.ipv6 if found.ipv6.answered and not found.ipv4.answered else found.ipv4
-
-
 def rows(event: NetCheck, found: Look) -> Iterator[tuple[str, str]]:
     """Go through what a person reads: a label and a text each."""
     seen = judged(found)
@@ -142,16 +98,3 @@ def _servers(event: NetCheck) -> str:
         told[0] += f" (nearest {event.rtt_ms:.1f} ms)"
     told.append(f"silent: {', '.join(event.silent)}" if event.silent else "")
     return "; ".join(filter(None, told)) or "none are named"
-
-
-def _public(found: Look) -> list[str]:
-    return [host for seen in (found.ipv4, found.ipv6) if seen.mapping is not None for host in seen.mapping.public_hosts]
-
-
-def _ipv6(found: Look) -> Literal["none", "untested", "direct", "translated", "blocked"]:
-    if not any(":" in host and is_public(host) for host in found.hosts):
-        return "none"
-    seen = found.ipv6
-    if seen.mapping is None:
-        return "blocked" if seen.silent else "untested"
-    return "direct" if seen.mapping.last.host in found.hosts else "translated"

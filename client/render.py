@@ -9,6 +9,7 @@ from clawchat.nat.reasons import REASONS
 from clawchat.net.user_events import (
     Accepted,
     Back,
+    Check,
     Closed,
     ComingBack,
     Connected,
@@ -134,6 +135,8 @@ def describe(event: UserEvent, *, me: str = "", room: str = "") -> Fragments | N
             return _info(_status(event))
         case NetCheck():
             return _info(f"the network is {event.reach}: {event.meaning}")
+        case Check():
+            return _info(f"{event.outcome}: {event.name}: {event.found}")
         case Notice():
             return _info(event.text)
         case Closed():

@@ -171,6 +171,23 @@ def health(directory: pathlib.Path | None, config: pathlib.Path | None, *, as_js
 
 @cli.command()
 @which_server
+@click.option("--passphrase-file", type=PATH, help="Read the passphrase from the first line of this file.")
+@as_json
+def doctor(
+    directory: pathlib.Path | None, config: pathlib.Path | None, passphrase_file: pathlib.Path | None, *, as_json: bool
+) -> int:
+    """Look at everything that a server needs, and say for each thing that is wrong what to do.
+
+    Each line begins with PASS, FAIL, or SKIP for what can't be looked at from here. Datagrams go only to the relays
+    and STUN servers that the configuration names, and to the router.
+    """
+    from server.doctor import examine
+
+    return examine(directory, config, passphrase_file, as_json=as_json)
+
+
+@cli.command()
+@which_server
 def metrics(directory: pathlib.Path | None, config: pathlib.Path | None) -> None:
     """Print the running server's figures as Prometheus reads them."""
     answer = control.call(_home(directory, config).control, "metrics", timeout=HEALTH_TIMEOUT)

@@ -5,20 +5,23 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
-from clawchat.nat.depth import Depth
+from clawchat.nat.depth import Depth, prime_ttl
 from clawchat.nat.mapping import Dependence, Mapping, classify
 from clawchat.nat.portmap.lease import Gateway, Lease
-from clawchat.nat.scope import is_loopback
+from clawchat.nat.scope import is_loopback, is_public
+from clawchat.nat.verdict import MEANINGS, Findings, judge
 from clawchat.net.interfaces import host_addresses
 from clawchat.net.port_opening import open_port
 from clawchat.net.portmap import PortMapping
 from clawchat.net.stun import discover, measure_depth, resolve
+from clawchat.net.user_events import NetCheck
 from clawchat.values.address import Address
 
 ANY_IPV4: Final = "0.0.0.0"  # noqa: S104 - peers may come through any network
 ANY_IPV6: Final = "::"
+MILLISECONDS: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +98,58 @@ async def _map(*, wanted: bool) -> tuple[Gateway | None, Lease | None, tuple[str
     finally:
         await mapping.close()
         port.close()
+
+
+def summarise(found: Look) -> NetCheck:
+    """Judge what was found."""
+    seen, lease = judged(found), found.lease
+    mapping = seen.mapping
+    reach = judge(
+        Findings(
+            hosts=found.hosts,
+            asked=len(seen.answered) + len(seen.silent),
+            mapping=mapping,
+            filtering=seen.filtering,
+            external=lease.external.host if lease is not None else None,
+        )
+    )
+    hops = found.depth.hops if found.depth is not None else None
+    return NetCheck(
+        reach=reach.value,
+        meaning=MEANINGS[reach],
+        hosts=found.hosts,
+        public=tuple(str(each) for each in _public(found)),
+        ports=mapping.allocation.value if mapping is not None else "unknown",
+        step=mapping.step if mapping is not None else 0,
+        drift=round(mapping.drift, 3) if mapping is not None else 0.0,
+        mapping=mapping.dependence.value if mapping is not None else "unknown",
+        filtering=seen.filtering.value,
+        ipv6=_ipv6(found),
+        answered=tuple(dict.fromkeys((*seen.answered, *found.ipv6.answered))),
+        silent=tuple(dict.fromkeys((*seen.silent, *found.ipv6.silent, *found.unresolved))),
+        rtt_ms=None if seen.rtt is None else round(seen.rtt * MILLISECONDS, 3),
+        gateway=found.gateway.address if found.gateway is not None else None,
+        mapped=str(lease.external) if lease is not None else None,
+        mapped_by=lease.protocol.value if lease is not None else None,
+        not_mapped=found.refusals if lease is None else (),
+        depth=hops,
+        prime_ttl=None if hops is None else prime_ttl(hops),
+    )
+
+
+def judged(found: Look) -> Seen:
+    """Return the IP version that is judged: IPv4, which has the NATs, unless only IPv6 works."""
+    return found.ipv6 if found.ipv6.answered and not found.ipv4.answered else found.ipv4
+
+
+def _public(found: Look) -> list[str]:
+    return [host for seen in (found.ipv4, found.ipv6) if seen.mapping is not None for host in seen.mapping.public_hosts]
+
+
+def _ipv6(found: Look) -> Literal["none", "untested", "direct", "translated", "blocked"]:
+    if not any(":" in host and is_public(host) for host in found.hosts):
+        return "none"
+    seen = found.ipv6
+    if seen.mapping is None:
+        return "blocked" if seen.silent else "untested"
+    return "direct" if seen.mapping.last.host in found.hosts else "translated"

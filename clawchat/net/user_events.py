@@ -248,6 +248,17 @@ class NetCheck:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that the doctor looked at; ``action`` is the next step, empty where nothing need be done."""
+
+    name: str
+    outcome: Literal["pass", "fail", "skip"]
+    found: str
+    action: str = ""
+    code: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Notice:
     """Something worth knowing that changes nothing."""
 
@@ -278,5 +289,5 @@ class Closed:
 UserEvent: TypeAlias = (
     Connecting | Connected | Welcomed | Joined | Left | Renamed | Message | Said | Accepted | Delivered | Members
     | Rooms | Refused | Missed | PathChanged | KeysChanged | Silent | Back | ComingBack | Pong | PingLost | PingSummary
-    | Status | NetCheck | Notice | Problem | Closed
+    | Status | NetCheck | Check | Notice | Problem | Closed
 )  # fmt: skip

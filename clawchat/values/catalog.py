@@ -312,14 +312,24 @@ _ENTRIES: Final[dict[str, Entry]] = {
         "A handler gets one JSON line for each message on its standard input and answers with one JSON line. It "
         "must flush its output after each line.",
     ),
+    "CC-DOCTOR": Entry(
+        "Something is not in order",
+        "The doctor found at least one thing that keeps ClawChat from working as well as it could.",
+        "Do what stands below each line that begins with FAIL, and run the doctor again.",
+        ExitCode.OTHER,
+        "`clawchat doctor` and `clawchat-server doctor` look at files, rights, clocks, the network and the kernel, one "
+        "by one. PASS is in order, FAIL is not and says what to do, SKIP could not be looked at from here. With --json "
+        "each is a line of JSON. The exit code is 0 only when nothing failed. A connection may work all the same: some "
+        "failures only make it slower, or its server easier to find.",
+    ),
     "CC-UNHEALTHY": Entry(
         "Server not well",
         "The running server failed its self-test.",
         "Read its log and `clawchat-server status`; restart it if that doesn't say why.",
         ExitCode.OTHER,
         "`clawchat-server health` asks the running server whether its event loop turns in time, whether a datagram "
-        "sent to its own socket arrives, and whether every open invitation has its security file. A container or a "
-        "service manager can use the exit code.",
+        "sent to its own socket arrives, whether every open invitation has its security file as it was written, and "
+        "whether anybody can join. A container or a service manager can use the exit code.",
     ),
     "CC-USAGE": Entry(
         "Command used wrongly",

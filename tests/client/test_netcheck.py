@@ -15,11 +15,10 @@ from clawchat.nat.mapping import Dependence, Observation, classify
 from clawchat.nat.portmap.lease import Gateway, Lease, Protocol
 from clawchat.net import events_json
 from clawchat.net.command_line import run_command_line
-from clawchat.net.netcheck import Look, Seen
+from clawchat.net.netcheck import Look, Seen, summarise
 from clawchat.values.address import Address
 from client import netcheck
 from client.cli import cli
-from client.netcheck import summarise
 
 INSIDE, PUBLIC, SIXTH = "192.168.1.2", "203.0.113.9", "2001:db8::2"
 SERVERS = [Address("198.51.100.1", 3478), Address("198.51.100.2", 3478), Address("198.51.100.1", 3479)]
