@@ -113,6 +113,6 @@ def test_every_limit_limits_something() -> None:
 def test_every_code_a_person_may_meet_is_explained_and_raised() -> None:
     written = set()
     for path in sources(*SHIPPED):
-        if path.name != "catalog.py":
+        if not path.name.startswith("catalog"):
             written |= set(re.findall(r'"(CC-[A-Z-]+[A-Z])"', path.read_text(encoding="utf-8")))
     assert written == set(CATALOG)
