@@ -23,6 +23,9 @@ from clawchat.values.websocket import websocket_urls
 DULL_SECONDS: Final = 15.0
 """A relay that was not heard by UDP for this long, and was asked meanwhile, is tried by WebSocket, too."""
 
+DULL_PROBES: Final = 3
+"""And so is one that answers nothing of what was sent after so many probe timeouts in a row."""
+
 LINGER_SECONDS: Final = 2.0
 """How long a WebSocket is kept that is in use no more: the relay needs a moment to follow, and what it sent arrives."""
 
@@ -66,7 +69,7 @@ class Detour:
             for address in self._relay.candidates:
                 self._endpoint.try_path(self._session, Path(self._port, address), now=time.monotonic())
             self._node.wake()
-        elif quiet >= DULL_SECONDS:
+        elif quiet >= DULL_SECONDS or self._unanswered() >= DULL_PROBES:
             self._start(0.0)
 
     def end(self) -> None:
@@ -78,6 +81,10 @@ class Detour:
             asyncio.get_running_loop().call_later(LINGER_SECONDS, task.cancel)
         else:
             task.cancel()
+
+    def _unanswered(self) -> int:
+        session = self._endpoint.sessions.get(self._session)
+        return 0 if session is None else session.machines.recovery.pto_count
 
     def _start(self, delay: float) -> None:
         if self._allowed and self._task is None:

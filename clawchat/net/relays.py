@@ -99,7 +99,8 @@ class Relays:
         if self._most is None or len(self.members) < self._most:
             return
         used = self._using()
-        ranked = sorted(self.members.values(), key=lambda member: member.link != used)
+        sessions = self._endpoint.sessions
+        ranked = sorted(self.members.values(), key=lambda one: (one.link != used, sessions[one.session].path.tunnelled))
         kept = {member.relay.slot_id for member in ranked[: self._most]}
         for slot_id, task in self._tasks.items():
             if slot_id not in kept:

@@ -34,6 +34,9 @@ FAREWELL_SECONDS: Final = 2.0
 MAX_HEAD: Final = 8 << 10
 """How much of a request is read; a browser's is a tenth of it."""
 
+PIECE_BYTES: Final = 16 << 10
+"""How much is handed to the socket at once."""
+
 MAX_CONTROL_BYTES: Final = 4 * WRITE_BYTES
 """A caller that asks and never reads what it is answered is cut off with this much waiting for it."""
 
@@ -168,8 +171,11 @@ class Caller(asyncio.Protocol):
         self._deadline = self._loop.call_later(FAREWELL_SECONDS, transport.abort)
 
     def _pump(self) -> None:
-        while not self._paused and self._protocol.state is OPEN and (datagram := self.outbox.take()) is not None:
-            self._protocol.send_binary(datagram)
+        while not self._paused and self._protocol.state is OPEN and self.outbox.bytes:
+            room = PIECE_BYTES
+            while room > 0 and (datagram := self.outbox.take()) is not None:
+                self._protocol.send_binary(datagram)
+                room -= len(datagram)
             self._write()
 
     def _write(self) -> None:

@@ -58,7 +58,7 @@ class Punching:
         self._out = out
         self._world = world
         self._prober = Prober(world.random)
-        self._reserve = Reserve(self._prober, shows=role is Role.INITIATOR)
+        self._reserve = Reserve(self._prober, world.tunnelled, shows=role is Role.INITIATOR)
         self._reserve.add(fallback, now=now)
         self._puncher = Puncher(world.scout.prime_ttl)
         self._guessing = Guessing(world)
@@ -247,15 +247,17 @@ class Punching:
         scout.prime_ttl = min(scout.prime_ttl, self._puncher.prime_ttl)
 
     def on_response(self, response: PathResponse, *, now: float) -> bool:
-        """Move to a direct path that answered; tell whether the session moved."""
+        """Move to a direct path that answered, or to a relay for one by WebSocket; tell whether the session moved."""
         answered = self._prober.on_response(response, now=now)
         if answered is None:
             return False
-        if answered.path == self._paths.current:
+        current = self._paths.current
+        if answered.path == current:
             self._reserve.on_answer()
         if answered.path.relayed:
             self._reserve.prefer(answered.path)
-        if answered.path.relayed or not self._paths.current.relayed or self._role is not Role.INITIATOR:
+        better = self._reserve.is_better(answered.path, current) if answered.path.relayed else current.relayed
+        if not better or self._role is not Role.INITIATOR:
             return False
         self._paths.adopt(answered.path)
         return True
@@ -270,7 +272,7 @@ class Punching:
             self._reserve.prefer(path)
             if not self._puncher.active:
                 self.begin(self._peer.addresses, now=now)
-            return why
+            return Reason.RELAY_CHANGED if why is Reason.PUNCHED else why
         scout = self._world.scout
         scout.keep(path.port)
         move = self._guessing.won(path, self._peer.addresses)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from clawchat.nat.probing import Prober
 from clawchat.nat.suspicion import Suspicion
 from clawchat.transport.recovery import Recovery
@@ -11,17 +13,18 @@ from clawchat.values.timers import NEVER
 
 
 class Reserve:
-    """Hold one path for each relay, the one that worked last first.
+    """Hold one path for each relay, the one that worked last first, and those by WebSocket behind all others.
 
     An initiator shows the peer every path that it holds, now and then again: either end may have joined a relay
     anew, and the peer knows no other way to learn where to send.
     """
 
-    __slots__ = ("_paths", "_prober", "_show_at", "_shows", "_suspicion")
+    __slots__ = ("_paths", "_prober", "_show_at", "_shows", "_suspicion", "_tunnelled")
 
-    def __init__(self, prober: Prober, *, shows: bool) -> None:
+    def __init__(self, prober: Prober, tunnelled: Callable[[Path], bool], *, shows: bool) -> None:
         self._paths: dict[int, Path] = {}  # by the virtual port of the relay
         self._prober = prober
+        self._tunnelled = tunnelled
         self._suspicion = Suspicion()
         self._shows = shows
         self._show_at = NEVER
@@ -54,7 +57,12 @@ class Reserve:
 
     def instead_of(self, current: Path) -> Path | None:
         """Return the path to leave the current one for, None if there is no other."""
-        return next((path for port, path in self._paths.items() if port != current.port), None)
+        others = (path for port, path in self._paths.items() if port != current.port)
+        return min(others, key=self._tunnelled, default=None)
+
+    def is_better(self, path: Path, current: Path) -> bool:
+        """Tell whether a relayed path that works should take the place of the one in use."""
+        return current.relayed and self._tunnelled(current) and not self._tunnelled(path)
 
     def on_answer(self) -> None:
         """Note that the path in use works."""

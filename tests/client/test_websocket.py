@@ -45,6 +45,9 @@ class Gateway:
         host, _, port = relay.rpartition(":")
         self._relay = host, int(port)
 
+    def shut(self) -> None:
+        self._relay = None
+
     def close(self) -> None:
         self._stop.set()
         self._thread.join()
@@ -59,9 +62,11 @@ class Gateway:
                     sock = key.fileobj
                     assert isinstance(sock, socket.socket)
                     data, source = sock.recvfrom(2048)
+                    if self._relay is None:
+                        continue
                     if key.data is not None:
                         self._outside.sendto(data, key.data)
-                    elif self._relay is not None:
+                    else:
                         if source not in inside:
                             inside[source] = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
                             inside[source].bind(("127.0.0.1", 0))
@@ -142,6 +147,25 @@ def test_a_session_leaves_the_websocket_when_udp_gets_through(home: Home, blocke
     out, err = client.communicate(timeout=LONG_ENOUGH)
     assert client.returncode == 0, err
     assert "udp-blocked" not in out
+
+
+@pytest.mark.slow
+def test_a_session_goes_back_to_the_websocket_when_udp_is_blocked_again(
+    home: Home, blocked: Blocked, wait_for: WaitFor
+) -> None:
+    blocked.gateway.open(blocked.relay.ask("status")["port"])
+    assert blocked.server.wait_for("relay-moved")["by"] == "UDP"
+    client = home.start("connect", blocked.file, "--json", "--path", "relay")
+    assert wait_for(client, "connected")["path"] == "relay"
+    wait_for(client, "joined")
+    blocked.gateway.shut()
+    assert client.stdin is not None
+    client.stdin.write("anybody there?\n")
+    client.stdin.flush()
+    wait_for(client, "accepted")  # since both ends have found to the WebSocket
+    assert blocked.server.wait_for("relay-moved")["by"] == "WebSocket"
+    assert len({line["session"] for line in blocked.server.log if line["event"] == "relay-joined"}) == 1
+    client.communicate(timeout=LONG_ENOUGH)
 
 
 def test_a_websocket_that_breaks_is_opened_anew(home: Home, blocked: Blocked, wait_for: WaitFor) -> None:

@@ -8,6 +8,7 @@ from itertools import product
 import pytest
 
 from clawchat.nat.reasons import Reason
+from clawchat.session.config import EndpointConfig
 from clawchat.session.session import Session
 from clawchat.values.address import FIRST_TUNNEL, Address
 from lab.model.link import Link
@@ -69,6 +70,23 @@ def test_the_port_of_a_hard_nat_is_guessed_once_udp_passes() -> None:
     cell.net.passes = lambda _datagram: True
     assert cell.net.run(cell.net.now + 15, stop=lambda: cell.direct_both)
     assert cell.reason is Reason.GUESSED
+
+
+def test_a_relay_that_udp_reaches_is_better_than_one_by_websocket() -> None:
+    cell = Cell("port-restricted", "symmetric-random", relays=2, config=EndpointConfig(punch=False))
+    cell.net.passes = lambda _datagram: False
+    cell.run(wait=3.0)
+    first = cell.relay_of(cell.client)
+    assert first is not None
+    talk = Talk(cell, cell.client, cell.server, 3000)
+    hidden = {address.host for address in first.addresses}
+    cell.net.passes = lambda each: not {each.source.host, each.destination.host} & hidden
+    cell.go_on(45)
+    assert cell.relay_of(cell.client) not in {first, None}
+    assert not tunnelled(cell.client)
+    assert [event.why for _, event in cell.client.moves] == [Reason.RELAY_CHANGED]
+    cell.go_on(30)
+    assert bytes(cell.server.received) == bytes(talk.sent)
 
 
 def test_where_udp_works_no_websocket_is_opened() -> None:
