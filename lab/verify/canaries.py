@@ -26,6 +26,9 @@ MIN_CANARY: Final = 3
 MAX_PLACES: Final = 64
 """So many addresses with their ports are looked for, the busiest ones."""
 
+MAX_FILE: Final = 1 << 20
+"""Bytes of a file that are looked for: all their forms take a hundred times that of memory."""
+
 _BASE64_SKIP: Final = (0, 2, 3)
 """How many characters depend on what stands before the data, by its place in a group of three bytes."""
 
@@ -127,9 +130,10 @@ def of_keys(ring: KeyRing) -> Iterator[Needle]:
 
 
 def of_file(file: Path) -> Iterator[Needle]:
-    """Return the forms of a file that was sent. Raises ConfigError if it can't be read."""
+    """Return the forms of a file that was sent, or of its beginning. Raises ConfigError if it can't be read."""
     try:
-        data = file.read_bytes()
+        with file.open("rb") as stream:
+            data = stream.read(MAX_FILE)
     except OSError as error:
         raise ConfigError(f"it can't be read: {error.strerror}", file=str(file)) from error
     return of_bytes(file.name, data)

@@ -62,8 +62,8 @@ def captured(sent: Sequence[Sent], *, point: str = "wire") -> Capture:
     return capture
 
 
-def rehearse(seed: int = 1, *, text: str = "meet me at the old harbour", size: int = 60_000) -> Rehearsal:
-    """Let two endpoints shake hands, say a text again and again, and part."""
+def rehearse(seed: int = 1, *, text: str = "meet me at the old harbour", size: int = 30_000) -> Rehearsal:
+    """Let two endpoints shake hands, say a text again and again, each time with other keys, and part."""
     chance = Random(seed)
     lines: list[str] = []
     slot = make_slot(
@@ -83,8 +83,11 @@ def rehearse(seed: int = 1, *, text: str = "meet me at the old harbour", size: i
     wire.run_until_quiet()
     session = client.sessions[session_id]
     said = (text.encode() * (size // len(text) + 1))[:size]
-    session.write(session.open_stream(), said, fin=True)
-    wire.run_until_quiet()
+    for _ in range(2):
+        session.write(session.open_stream(), said, fin=True)
+        wire.run_until_quiet()
+        session.rekey()
+        wire.run_until_quiet()
     session.close(0, "enough", now=wire.now)
     wire.run_until_quiet()
     return Rehearsal(tuple(wire.sent), "\n".join(dict.fromkeys(lines)), text)

@@ -60,6 +60,18 @@ def test_without_some_of_the_keys_it_is_not_proven(session: Rehearsal) -> None:
         assert prove(captured(session.sent), ring).outcome is Outcome.REFUTED
 
 
+def test_the_keys_of_each_epoch_are_needed(session: Rehearsal) -> None:
+    proof = prove(captured(session.sent), parse(session.keylog))
+    assert proof.opening is not None
+    assert {epoch for _, epoch in proof.opening.ids} == {0, 1, 2}
+    lines = session.keylog.splitlines()
+    for epoch in range(3):
+        ring = parse(
+            "\n".join(line for line in lines if not (line.startswith("DATA") and line.split()[3] == str(epoch)))
+        )
+        assert prove(captured(session.sent), ring).outcome is Outcome.REFUTED
+
+
 def test_nothing_is_proven_by_nothing(session: Rehearsal) -> None:
     proof = prove(captured([]), parse(session.keylog))
     assert (proof.outcome, proof.reasons) == (Outcome.UNPROVEN, ("there is no UDP datagram to judge",))
