@@ -54,8 +54,10 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
             if plan.post is not None:
                 connection = await by_post(plan, plan.post, node, endpoint, port=port)
             else:
+                # A packet that comes too early may spoil a port at the server's NAT: not the one to punch with.
+                hello_port = endpoint.scout.request(1)[0] if ways.named and not plan.local.port else port
                 attempt = endpoint.connect(
-                    credential, port=port, now=time.monotonic(), timeout=plan.timeout, direct=direct
+                    credential, port=hello_port, now=time.monotonic(), timeout=plan.timeout, direct=direct
                 )
                 ways.begin(attempt, port=port)
                 connection = await opened_session(node, attempt)

@@ -10,8 +10,12 @@ from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, RELAY_PA
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
-MAX_ANSWERS = 8
-"""How many PATH_RESPONSEs wait to be sent; a peer that asks faster is not answered faster."""
+MAX_ANSWERS = 32
+"""How many PATH_RESPONSEs wait to be sent; a peer that asks faster is not answered faster.
+
+An end that asks a relay with two addresses what it sees of three ports sends twelve challenges at once, and a busy
+relay reads them all in one turn. Without all answers a NAT that counts seems to take longer steps than it does.
+"""
 
 
 class PathFrame(NamedTuple):

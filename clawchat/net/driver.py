@@ -66,13 +66,14 @@ class Node:
         self.endpoint = endpoint
         self._on_event = on_event
         self._tap = tap
+        self.icmp_listeners: set[Callable[[PathError], None]] = set() if on_icmp is None else {on_icmp}
         self._loop = asyncio.get_running_loop()
         self._ports = Ports(
             endpoint,
             self._loop,
             on_readable=self._on_readable,
             on_drained=self.wake,
-            on_icmp=on_icmp,
+            on_icmp=self._hear_icmp,
             offload=offload,
         )
         self._backlog = self._ports.backlog
@@ -113,6 +114,10 @@ class Node:
         handle = self._ports.open(address)
         self.flush()
         return handle
+
+    def _hear_icmp(self, error: PathError) -> None:
+        for listener in tuple(self.icmp_listeners):
+            listener(error)
 
     def open_tunnel(self, tunnel: Tunnel) -> int:
         """Give a port to what is no UDP socket; what it brings is told by ``arrived``."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Final, NamedTuple
 
 from clawchat.crypto.credential import Credential
+from clawchat.net.depth import feel_depth
 from clawchat.net.detour import Detour
 from clawchat.net.driver import Node
 from clawchat.session.endpoint import Endpoint
@@ -80,12 +81,16 @@ class Relays:
         self._most: int | None = None
         self._using: Callable[[], int | None] = lambda: None
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
+        self._feeling: asyncio.Task[None] | None = None
         self._join_missing()
 
     async def leave(self) -> None:
         """Leave all relays, and join none again."""
         self.keep(0)
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        if self._feeling is not None:
+            self._feeling.cancel()
+        feeling = [] if self._feeling is None else [self._feeling]
+        await asyncio.gather(*self._tasks.values(), *feeling, return_exceptions=True)
 
     def keep(self, most: int, *, using: Callable[[], int | None] = lambda: None) -> None:
         """Stay a member of so many relays, and join another when one of them is lost.
@@ -134,6 +139,7 @@ class Relays:
                     link = self._endpoint.link(event.session)
                     found = self.members[event.session] = Membership(relay, event.session, link, session.observed)
                     detour.on_path(event.path)
+                    self._feel_depth(found)
                     self._on_joined(found)
                     self._leave_spare()
                     self._node.wake()
@@ -164,6 +170,12 @@ class Relays:
         if found is None:
             self._on_silent(relay)
         return found is not None
+
+    def _feel_depth(self, member: Membership) -> None:
+        """Learn by this relay how far packets go that open our own NATs, unless that is being done."""
+        if self._feeling is None or self._feeling.done():
+            feeling = feel_depth(self._node, self._endpoint, member.session, port=self._port)
+            self._feeling = asyncio.create_task(feeling)
 
     def _is_gone(self, session_id: int) -> bool:
         """Ask a quiet relay for a sign of life; tell whether it has long given none."""

@@ -263,11 +263,11 @@ class Machines:
         else:
             self.punching.offer(generation, addresses)
 
-    def look(self, path: Path) -> None:
-        """Ask a relay what it sees of a port of ours."""
+    def look(self, path: Path, ttl: int | None = None) -> None:
+        """Ask a relay what it sees of a port of ours; with a time to live the question dies on its way."""
         if self.survey is None:
             self.survey = Prober(self._world.random)
-        self.survey.probe(path)
+        self.survey.probe(path, ttl)
 
     def on_challenge(self, challenge: PathChallenge, path: Path, *, now: float) -> None:
         """Answer a challenge on the path it came by."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address
 from clawchat.values.timers import NEVER
@@ -12,19 +14,19 @@ class Offers:
     """Make the next offer when it is due, and only if it says something new.
 
     ``due_at`` is when. ``since`` is the generation since which our addresses are the same: what a peer says of an
-    older one is of no use.
+    older one is of no use. The peer has heard of the ``known`` ones in the handshake.
     """
 
     __slots__ = ("_count", "_known", "_shown", "_told", "_world", "due_at", "since")
 
-    def __init__(self, world: Surroundings) -> None:
+    def __init__(self, world: Surroundings, known: Iterable[Address]) -> None:
         self.due_at = NEVER
         self.since = 0
         self._world = world
         self._told: tuple[Address, ...] = ()
         self._count = 0
         self._shown: tuple[object, ...] = ()
-        self._known = frozenset(world.candidates)
+        self._known = frozenset(known)
 
     def tell(self, generation: int, addresses: tuple[Address, ...]) -> None:
         """Tell these addresses, too, at once; the offer has this generation at least."""

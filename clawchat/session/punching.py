@@ -65,7 +65,8 @@ class Punching:
         self._peer = Candidates(0, ())
         self._peer_generation = 0
         self._heard: Punch | None = None
-        self._offers = Offers(world)
+        # our HELLO may have left before we knew what a WELCOME tells
+        self._offers = Offers(world, world.candidates if role is Role.RESPONDER else ())
         self._settled_at = now
         self._kept: int | None = None  # the port of a direct path that we asked for
         self._stranded = False  # whether we have left the relay in use
@@ -76,7 +77,8 @@ class Punching:
     @property
     def deadline(self) -> float:
         """Return when ``transmit`` has something to do."""
-        puncher = min(self._puncher.deadline, self._puncher.refresh_at)
+        punch_at = max(self._puncher.deadline, self._world.scout.feeling_until)
+        puncher = min(punch_at, self._puncher.refresh_at)
         return min(puncher, self._reserve.deadline, self._guessing.deadline, self._offers.due_at)
 
     @property
@@ -160,7 +162,6 @@ class Punching:
         peer, lanes = self._peer, self._lanes(now=now)
         heard = self._heard
         ready = heard.round if heard is not None and heard.generation >= self._offers.since else -1
-        self._puncher.prime_ttl = self._world.scout.prime_ttl
         self._puncher.rtt = self._out.recovery.rtt.smoothed
         self._puncher.begin(*lanes, peer_ready=ready, now=now)
         if not self._guessing.running:
@@ -203,10 +204,13 @@ class Punching:
             self._out.send_alone(out, item, now=now)
 
     def _punch(self, *, now: float) -> None:
-        puncher = self._puncher
+        puncher, scout = self._puncher, self._world.scout
         if puncher.refresh_at <= now:
             puncher.refresh_at = NEVER
             self._world.survey(life=SETTLED, now=now)
+        if now < scout.feeling_until:
+            return
+        puncher.prime_ttl = scout.prime_ttl
         while puncher.deadline <= now:
             for path, ttl in puncher.take(now=now):
                 self._prober.probe(path, ttl)

@@ -41,12 +41,15 @@ class Scout:
     """Hold the ports of an endpoint and judge its NAT by what relays say they saw.
 
     ``ports`` are the program's, by handle. ``changes`` grows whenever the peer should hear something new.
+    Until ``feeling_until`` it is about to be known how far opening packets have to go.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
         self.ports: dict[int, Address] = {}
         self.memory = Memory()
         self.prime_ttl = BLIND_PRIME_TTL
+        self.feeling_until = 0.0
+        self._sure = False
         self.changes = 0
         self._emit = emit
         self._own: dict[int, Address | None] = {}  # ports we asked for; None until they are open
@@ -61,7 +64,14 @@ class Scout:
 
         A packet that ends there has passed all our NATs and can't have met one of the peer's.
         """
+        self.feeling_until = 0.0
+        self._sure = hops is not None
         self.prime_ttl = BLIND_PRIME_TTL if hops is None else min(max(hops, SHORTEST_TTL), DEEPEST)
+
+    def await_depth(self, until: float) -> None:
+        """Open no NAT until the depth is known, or until some time: blind packets may go too far."""
+        if not self._sure:
+            self.feeling_until = until
 
     # --- ports -------------------------------------------------------------------------------------
 

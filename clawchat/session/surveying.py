@@ -95,9 +95,11 @@ class Surveying:
         handle = self._links.open(session_id)
         session = self.sessions.get(session_id)
         if session is not None and self.config.punch:
-            self.look(session, [*self._scout.ports, *self._scout.spares()])
-            if not self._scout.spares():
+            spares = self._scout.spares()
+            if not spares and self._scout.stale(SURVEY_LIFE, now=now):
                 self.survey(now=now)
+            else:
+                self.look(session, [*self._scout.ports, *spares])
         return handle
 
     def _relay_left(self: _Endpoint, link: int) -> None:
@@ -125,6 +127,26 @@ class Surveying:
                 for _ in range(LOOKS):
                     session.machines.look(Path(handle, remote))
         self.wake(session)
+
+    def feel(self: _Endpoint, session_id: int, path: Path, ttl: int, *, until: float = 0.0) -> None:
+        """Send a relay a packet that dies on its way, so that a router says how deep our own NATs are.
+
+        Until that is known, or ``until``, no NAT is opened.
+        """
+        self._scout.await_depth(until)
+        session = self.sessions.get(session_id)
+        if session is not None:
+            session.machines.look(path, ttl)
+            self.wake(session)
+
+    def felt(self: _Endpoint, hops: int | None) -> None:
+        """Learn how deep our own NATs are, None if nobody said, and go on."""
+        self._scout.await_depth(0.0)
+        if hops is not None:
+            self._scout.set_depth(hops)
+        for session in self.sessions.values():
+            if session.machines.punching is not None:
+                self.wake(session)
 
     def observed(self: _Endpoint, path: Path, address: Address, *, at: float, now: float) -> None:
         """Take note of what a server saw of a port of ours, by a datagram that left ``at``."""

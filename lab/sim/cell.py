@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from typing import Final
 
-from clawchat.crypto.credential import Credential, Slot, make_slot
+from clawchat.crypto.credential import Credential, make_slot
 from clawchat.nat.reasons import Reason
 from clawchat.net.relays import LOOK_SECONDS
 from clawchat.services.relay import RelayHub
@@ -39,8 +39,11 @@ from lab.sim.stream import open_websocket
 
 NEW_ADDRESS: Final = "203.0.113.99"
 FOREVER: Final = 1e9
+INVITE: Final = 0.8
+"""When the client gets its credential; the server has joined the relays by then."""
+
 SETTLE: Final = 1.0
-"""When the client starts; the server has joined the relay by then."""
+"""When the client starts."""
 
 
 class Peer:
@@ -50,6 +53,7 @@ class Peer:
         self.net = net
         self.party = Party(net, node, net.plan.peers[node].address, self._take, seed=seed, config=config)
         self.own = self.party.open()
+        self.party.endpoint.candidates = (self.own,)
         self.links: dict[int, int] = {}  # by session with a relay; 0 until it is open
         self.id = 0
         self.opened_at: float | None = None
@@ -76,6 +80,13 @@ class Peer:
         """Tell whether the session is up and uses no relay."""
         found = self.party.endpoint.sessions.get(self.id)
         return found is not None and self.opened_at is not None and not found.path.relayed
+
+    def learn_address(self, session: int) -> None:
+        """Be reachable where a relay sees us, too."""
+        endpoint = self.party.endpoint
+        observed = endpoint.sessions[session].observed
+        if observed is not None:
+            endpoint.candidates = tuple(dict.fromkeys((*endpoint.candidates, observed)))
 
     def join(self, relay: Relay) -> None:
         """Become a member of a relay."""
@@ -211,15 +222,7 @@ class Cell:
         self.server = Peer(self.net, "g2-a", seed=seed + 1, config=config)
         self.server.late = skew
         self._attempt = 0
-        self._slot: Slot = make_slot(
-            random.randbytes,
-            name="server",
-            hello_header_key=random.randbytes(32),
-            candidates=(self.server.own,),
-            relays=[],
-            timestamp=0,
-            validity=10**9,
-        )
+        self._random = random
         if depth:
             for end in (self.client, self.server):
                 end.party.measure(self.relays[0].addresses[0], 0)
@@ -230,32 +233,55 @@ class Cell:
             if end.party.depth is not None:
                 self.net.run(self.net.now + 0.2)
                 end.party.endpoint.scout.set_depth(end.party.depth.hops)
-        server, credential = self.server, copy.deepcopy(self._slot.credential)
-        box = bytes(credential.keys().mailbox)
-        server.party.endpoint.arm(self._slot, deadline=FOREVER)
+        client, server = self.client, self.server
+        box = b""
 
         def joined(session: int, _link: int) -> None:
-            relay = server.party.endpoint.sessions[session]
-            relay.register(box)
-            if relay.observed is not None:
-                server.party.endpoint.candidates = (server.own, relay.observed)
+            server.learn_address(session)
+            if box:
+                server.party.endpoint.sessions[session].register(box)
 
         server.on_relay = joined
         for relay in self.relays:
             server.join(relay)
         server.party.flush()
+        self.net.run(INVITE)
+        credential = self._invite()
+        box = bytes(credential.keys().mailbox)
+        for session, link in server.links.items():
+            if link:
+                server.party.endpoint.sessions[session].register(box)
+        server.party.flush()
         self.net.run(SETTLE)
-        client = self.client
 
-        def found(_session: int, link: int) -> None:
+        def found(session: int, link: int) -> None:
+            client.learn_address(session)
             path = Path(link, box_address(box))
             client.party.endpoint.try_path(self._attempt, path, now=self.net.now)
 
         client.on_relay = found
         for relay in self.relays:
             client.join(relay)
-        self._attempt = client.party.endpoint.connect(credential, port=0, now=self.net.now)
+        # As the programs do: what may spoil a port at the server's NAT does not leave from the one to punch with.
+        (port,) = client.party.endpoint.scout.request(1)
+        self._attempt = client.party.endpoint.connect(credential, port=port, now=self.net.now)
         client.party.flush()
+
+    def _invite(self) -> Credential:
+        """Have the server expect the client, and tell it every address that it knows of itself, as a server does."""
+        endpoint = self.server.party.endpoint
+        slot = make_slot(
+            self._random.randbytes,
+            name="server",
+            hello_header_key=self._random.randbytes(32),
+            candidates=tuple(endpoint.candidates),
+            relays=[],
+            timestamp=0,
+            validity=10**9,
+        )
+        credential = copy.deepcopy(slot.credential)
+        endpoint.arm(slot, deadline=FOREVER)
+        return credential
 
     def run(self, *, wait: float = 12.0) -> Cell:
         """Start, and run until both ends are direct or ``wait`` seconds passed."""

@@ -44,6 +44,7 @@ class Party:
         self._tunnels: dict[int, Callable[[bytes], None]] = {}
         self._handles = count(FIRST_TUNNEL)
         self._due = float("inf")
+        self._turn_due = False
         self._asleep_until = 0.0
 
     @property
@@ -59,7 +60,7 @@ class Party:
         def receive(datagram: Datagram) -> None:
             path = Path(handle, datagram.source)
             self.endpoint.receive(memoryview(datagram.payload), len(datagram.payload), path, now=self.now)
-            self.flush()
+            self._take_turn()
 
         def complain(complaint: Complaint) -> None:
             if complaint.trouble is Trouble.TTL_EXCEEDED:
@@ -68,7 +69,7 @@ class Party:
                 return
             name = "ECONNREFUSED" if complaint.trouble is Trouble.PORT_UNREACHABLE else "EHOSTUNREACH"
             self.endpoint.path_error(Path(handle, complaint.datagram.destination), name, now=self.now)
-            self.flush()
+            self._take_turn()
 
         self._internet.listen(address, receive, complain)
         self.endpoint.port_opened(handle, address, now=self.now)
@@ -101,6 +102,16 @@ class Party:
         """Do nothing for a while, as a process that gets no turn; what arrives waits inside."""
         self._asleep_until = self.now + seconds
         self._internet.at(self._asleep_until, self.flush)
+
+    def _take_turn(self) -> None:
+        """Flush once all that arrives at this moment is there, as a driver does that reads its sockets empty."""
+        if not self._turn_due:
+            self._turn_due = True
+            self._internet.at(self.now, self._turn)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        self.flush()
 
     def flush(self) -> None:
         """Do what the driver does at the end of a turn."""

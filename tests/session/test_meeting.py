@@ -181,7 +181,7 @@ def test_data_flows_on_the_path_that_was_found() -> None:
     folder.net.run(folder.net.now + 1.0)
     readable = next(event for event in folder.told["server"] if isinstance(event, StreamReadable))
     assert folder.server.endpoint.sessions[readable.session].read(readable.stream) == b"hello"
-    assert 0 < session.stats(now=folder.net.now).rtt < 0.5
+    assert 0 <= session.stats(now=folder.net.now).rtt < 0.5
 
 
 def test_an_asker_whose_ports_nobody_can_guess_is_reached_by_nobody_and_told_so() -> None:
