@@ -9,6 +9,7 @@ from typing import cast
 
 import pytest
 
+from clawchat.nat.depth import DEEPEST
 from clawchat.net import depth
 from clawchat.net.depth import feel_depth
 from clawchat.net.driver import Node
@@ -76,7 +77,7 @@ def test_where_no_router_speaks_the_depth_stays_unknown(monkeypatch: pytest.Monk
     monkeypatch.setattr(depth, "FEEL_SECONDS", 0.001)
     routers = Routers()
     assert felt(routers) == [None]
-    assert max(routers.ttls) == depth.DEEPEST
+    assert max(routers.ttls) == DEEPEST
 
 
 @pytest.mark.parametrize(
