@@ -49,6 +49,7 @@ class Keeper:
         self._log = log
         self._leaving: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
+        self._times = 0
         self.program = self._make(bootstrap)
 
     def _make(self, bootstrap: Bootstrap) -> Program:
@@ -80,6 +81,7 @@ class Keeper:
         if self._beginning is not None and not self._beginning.done():
             return self._beginning
         old = self.program
+        self._times += 1
         old.destroy()
         destroyed = destroy_files(self._home, self._settings, self._log)
         self._log.warning("compromised", destroyed=[str(path) for path in destroyed])
@@ -96,6 +98,7 @@ class Keeper:
             if self.needs_a_person:
                 raise PersonalError("CC-COMPROMISED", "every key and file was destroyed", START_AGAIN)
             program = self._make(write_key(self._home))
+            program.meters.begun_anew(self._times)
             await program.start()
         except Exception as error:  # noqa: BLE001 - whoever runs the server is told
             if not self.over.done():

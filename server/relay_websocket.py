@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from clawchat.crypto.credential import Slot
 from clawchat.net.driver import Node
-from clawchat.net.websocket_listener import Listener
+from clawchat.net.websocket_listener import Listener, ListenerFigures
 from clawchat.values.address import Address
 from clawchat.values.errors import ConfigError
 from server.relay_settings import WebSocket
@@ -55,6 +55,10 @@ class RelayWebSocket:
         """Listen no more."""
         if self._listener is not None:
             self._listener.close()
+
+    def figures(self) -> ListenerFigures | None:
+        """Return what the listener did so far, None if there is none."""
+        return None if self._listener is None else self._listener.figures()
 
     def status(self) -> dict[str, object] | None:
         """Say for the operator what it does, None if there is none."""

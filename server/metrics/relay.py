@@ -38,3 +38,8 @@ class RelayMeters(SessionMeters):
         board.grown(table.FORWARDED_BYTES, figures.forwarded_bytes)
         board.grown(table.UNKNOWN_BOX, figures.unknown)
         board.grown(table.OVER_QUOTA, figures.over_quota)
+        callers = self._program.websocket.figures()
+        if callers is not None:
+            board.set(table.CONNECTIONS, callers.connections)
+            board.set(table.WEBSOCKETS, callers.websockets)
+            board.grown(table.CONNECTIONS_REFUSED, callers.refused)

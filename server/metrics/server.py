@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from clawchat.values.events import Event, PathChanged, StreamReadable
+from clawchat.values.events import Event, KeysChanged, PathChanged, StreamReadable
 from clawchat.values.habit import Ports
 from server.metrics import table
 from server.metrics.board import Board
@@ -34,6 +34,8 @@ class ServerMeters(SessionMeters):
                 if not event.path.relayed and not life.judged:
                     self.board.observe(table.PUNCH, now - life.opened_at)
                     self._judge(life, now=now)
+            case KeysChanged() if event.session in self.lives:
+                self.board.add(table.KEYS)
             case StreamReadable() if event.session in self.lives and not self.lives[event.session].heard:
                 life = self.lives[event.session]
                 life.heard = True
@@ -66,6 +68,10 @@ class ServerMeters(SessionMeters):
             nat=word_for(self._program.endpoint.scout.habit(now=now).ports),
             peer_nat=word_for(punching.peer_ports if punching is not None else Ports.UNKNOWN),
         )
+
+    def begun_anew(self, times: int) -> None:
+        """Note how often everything was destroyed before, since the process began."""
+        self.board.grown(table.COMPROMISED, times)
 
     def refresh(self, *, healthy: bool, missing: int, now: float) -> None:
         """Bring up to date what is kept elsewhere; ``missing`` security files can't be used."""

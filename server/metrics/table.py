@@ -96,6 +96,8 @@ FILES: Final = _gauge("security_files", "security files that nobody has used, by
 RETURNING: Final = _gauge("returning_clients", "clients that may come back without a new file")
 RELAYS: Final = _gauge("relays", "relays that the configuration names, by state: joined or lost", "state")
 HANDLER_STARTS: Final = _counter("handler_starts", "how often the handler program was started")
+KEYS: Final = _counter("key_changes", "new session keys that both ends have")
+COMPROMISED: Final = _counter("compromised", "how often everything was destroyed, and the server began anew")
 
 # --- of a relay ------------------------------------------------------------------------------------
 
@@ -109,6 +111,9 @@ OVER_QUOTA: Final = _counter(
     "relay_over_quota_datagrams", "datagrams that were dropped because their sender was over quota"
 )
 BOXES_REFUSED: Final = _counter("relay_boxes_refused", "boxes that a member asked for in vain")
+CONNECTIONS: Final = _gauge("relay_websocket_connections", "TCP connections that are open, members' and strangers'")
+WEBSOCKETS: Final = _gauge("relay_websockets", "those among them that carry members' datagrams")
+CONNECTIONS_REFUSED: Final = _counter("relay_websocket_connections_refused", "TCP connections above the limits")
 
 COMMON: Final = (
     BUILD,
@@ -137,6 +142,8 @@ SERVER: Final = (
     RETURNING,
     RELAYS,
     HANDLER_STARTS,
+    KEYS,
+    COMPROMISED,
 )
 RELAY: Final = (
     *COMMON,
@@ -148,4 +155,7 @@ RELAY: Final = (
     UNKNOWN_BOX,
     OVER_QUOTA,
     BOXES_REFUSED,
+    CONNECTIONS,
+    WEBSOCKETS,
+    CONNECTIONS_REFUSED,
 )

@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import os
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -239,3 +240,18 @@ class TestFigures:
                 text = server.command("metrics").stdout
                 assert figure(text, "clawchat_relays", state="joined") == 1
                 assert figure(text, "clawchat_sessions", path="direct") == 0
+
+    def test_a_server_that_begins_anew_keeps_its_ways_out_and_says_so(self, home: Home, tmp_path: Path) -> None:
+        path, port = tmp_path / "clawchat.prom", free_port()
+        with_metrics(home, textfile=path, port=port, socket=tmp_path / "metrics.sock")
+        with RunningServer(home) as server:
+            wait_until(path.exists)
+            server.process.send_signal(signal.SIGUSR2)
+            server.wait_for("compromised")
+            server.wait_for("started")
+            wait_until(lambda: figure(server.command("metrics").stdout, "clawchat_compromised_total") == 1)
+            wait_until(lambda: path.exists() and "clawchat_compromised_total" in path.read_text(encoding="utf-8"))
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+            connection.request("GET", "/metrics")
+            assert figure(connection.getresponse().read().decode(), "clawchat_compromised_total") == 1
+            assert (tmp_path / "metrics.sock").exists()
