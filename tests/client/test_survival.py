@@ -7,6 +7,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -27,12 +28,14 @@ class Talker:
     def __init__(self, home: Home, *arguments: object) -> None:
         self.events: list[dict[str, Any]] = []
         self._changed = threading.Condition()
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 - closed by ``end``
+        self.errors = ""
         self.process = subprocess.Popen(
             home.command("connect", *arguments, "--json", "--patience", "60"),
             env=home.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=self._errors,
             text=True,
             bufsize=1,
         )
@@ -68,6 +71,10 @@ class Talker:
             self.process.kill()
         self.process.wait()
         self._reader.join()
+        if not self._errors.closed:
+            self._errors.seek(0)
+            self.errors = self._errors.read()
+            self._errors.close()
         for stream in (self.process.stdin, self.process.stdout):
             if stream is not None and not stream.closed:
                 stream.close()
