@@ -16,6 +16,7 @@ from clawchat.crypto.credential import Slot, check_name, make_slot
 from clawchat.crypto.derive import wipe
 from clawchat.crypto.secfile import MAX_FILE_BYTES, seal_file
 from clawchat.net import files
+from clawchat.net.clock import sleepless
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError
 from server.home import Home
@@ -24,6 +25,8 @@ from server.settings import Settings
 from server.slots import Burnt, Timetable, View
 
 DEFAULT_NAME: Final = "default"
+LOOK: Final = 30.0
+"""The event loop's timers stand still while a machine sleeps, so the time is looked at this often, seconds."""
 
 
 class Armory(Protocol):
@@ -63,7 +66,7 @@ class Maker:
 
 
 class Invitations:
-    """Keep the security files of all invitations, on time by the monotonic clock."""
+    """Keep the security files of all invitations, on time by a clock that nobody sets and that never sleeps."""
 
     def __init__(  # noqa: PLR0913 - what it joins together
         self, home: Home, settings: Settings, bootstrap: Bootstrap, maker: Maker, armory: Armory, log: Log
@@ -88,7 +91,7 @@ class Invitations:
         """
         check_name(name)
         is_new = name not in self._timetable
-        self._timetable.invite(name, now=time.monotonic())
+        self._timetable.invite(name, now=sleepless())
         try:
             await self._make(name)
         except PersonalError:
@@ -116,27 +119,27 @@ class Invitations:
         self._destroy(burnt)
         self._log.info("invitation-used", name=burnt.name)
         if burnt.name == DEFAULT_NAME and self._always:
-            self._timetable.invite(DEFAULT_NAME, now=time.monotonic())
+            self._timetable.invite(DEFAULT_NAME, now=sleepless())
             self._changed.set()
         return burnt.name
 
     async def keep(self) -> None:
         """Replace and expire files until cancelled."""
         while True:
-            now = time.monotonic()
+            now = sleepless()
             for name in self._timetable.due(now=now):
                 try:
                     await self._make(name)
                 except PersonalError as error:
                     self._timetable.failed(name, now=now)
                     self._log.error("file-not-written", name=name, code=error.code, cause=error.cause)
-            for slot_id in self._timetable.expire(now=time.monotonic()):
+            for slot_id in self._timetable.expire(now=sleepless()):
                 self._armory.disarm(slot_id)
             deadline = self._timetable.next_deadline()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
                 # not wait_for: Python 3.11's loses a cancellation that comes together with the event
-                async with asyncio.timeout(None if deadline is None else max(0.0, deadline - time.monotonic())):
+                async with asyncio.timeout(None if deadline is None else min(max(0.0, deadline - sleepless()), LOOK)):
                     await self._changed.wait()
 
     async def renew_all(self, bootstrap: Bootstrap) -> None:
@@ -167,7 +170,7 @@ class Invitations:
 
     def views(self) -> list[View]:
         """Describe the open invitations."""
-        return self._timetable.views(now=time.monotonic())
+        return self._timetable.views(now=sleepless())
 
     def path(self, name: str) -> pathlib.Path:
         """Name the file of an invitation."""
@@ -189,7 +192,7 @@ class Invitations:
         """Write a new file and arm its credential; the one before stays armed until its own time is over."""
         async with self._making:
             slot = self._maker.make(self._validity)
-            started = time.monotonic()
+            started = sleepless()
             try:
                 if isinstance(self._bootstrap, KeyFile):
                     data = self._seal(slot)
@@ -203,8 +206,8 @@ class Invitations:
             except BaseException:
                 slot.wipe()
                 raise
-            slot_id = slot.credential.slot_id
-            self._armory.arm(slot, deadline=self._timetable.made(name, slot_id, now=started))
+            life = self._timetable.made(name, slot.credential.slot_id, now=started) - sleepless()
+            self._armory.arm(slot, deadline=time.monotonic() + life)
         self._log.info("file-written", name=name, file=str(self._home.security_file(name)), seconds=self._validity)
 
     def _seal(self, slot: Slot) -> bytes:

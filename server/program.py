@@ -79,9 +79,7 @@ class Program:
         self.keylog = keylog is not None
         self.guests: dict[int, Guest] = {}
         self.log = log or Log()
-        config = EndpointConfig(
-            unix_offset=time.time() - time.monotonic(), key_rotation=settings.encryption.key_rotation_interval
-        )
+        config = EndpointConfig(key_rotation=settings.encryption.key_rotation_interval)
         self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
         self.node = Node(self.endpoint, on_event=self._on_event, beat=BEAT_SECONDS)
         self.relays = ServerRelays(

@@ -62,7 +62,6 @@ class RelayProgram:
                 handshake_burst=HANDSHAKE_BURST,
                 max_half_open=MAX_HALF_OPEN,
                 max_sessions=settings.quota.sessions,
-                unix_offset=time.time() - time.monotonic(),
             ),
             keylog=keylog,
         )

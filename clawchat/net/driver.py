@@ -14,6 +14,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Final
 
+from clawchat.net.clock import unix_offset
 from clawchat.net.error_queue import PathError
 from clawchat.net.gate import Gate
 from clawchat.net.loop import BEAT_SECONDS, LagMeter
@@ -87,9 +88,14 @@ class Node:
         self._closed = False
         self._finished = asyncio.Event()
         self._tunnel_handles = count(FIRST_TUNNEL)
-        self._meter = LagMeter(self._loop, beat)
+        self._meter = LagMeter(self._loop, beat, self._keep_time)
+        self._keep_time()
         self._meter.start()
         self._watch = NetworkWatch(self._loop, self._on_network_changed) if watch else None
+
+    def _keep_time(self) -> None:
+        """Tell the endpoint of clocks that were set, and of time that the machine slept through."""
+        self.endpoint.unix_offset = unix_offset()
 
     @property
     def ports(self) -> dict[int, UdpPort]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
 from clawchat.net.socket_errors import System
@@ -43,11 +43,17 @@ def run(main: Coroutine[Any, Any, T], *, debug: bool | None = None) -> T:
 
 
 class LagMeter:
-    """Measure how late the event loop calls back, in seconds: above all, how long the longest turn took."""
+    """Measure how late the event loop calls back, in seconds: above all, how long the longest turn took.
 
-    __slots__ = ("_beat_seconds", "_due", "_handle", "_loop", "_worsts")
+    ``on_beat`` is called each time.
+    """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, beat: float = BEAT_SECONDS) -> None:
+    __slots__ = ("_beat_seconds", "_due", "_handle", "_loop", "_on_beat", "_worsts")
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, beat: float = BEAT_SECONDS, on_beat: Callable[[], None] | None = None
+    ) -> None:
+        self._on_beat = on_beat
         self._loop = loop
         self._beat_seconds = beat
         self._worsts: deque[float] = deque([0.0], maxlen=round(LAG_SECONDS / beat))
@@ -77,4 +83,6 @@ class LagMeter:
     def _beat(self) -> None:
         self.note(time.monotonic() - self._due)
         self._worsts.append(0.0)
+        if self._on_beat is not None:
+            self._on_beat()
         self.start()

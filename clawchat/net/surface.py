@@ -18,6 +18,9 @@ class Core(Protocol):
     Ports the endpoint asks for get handles above every one it has seen; so do those the program opens.
     """
 
+    unix_offset: float
+    """What added to ``now`` gives Unix time."""
+
     @property
     def sessions(self) -> Mapping[int, Session]:
         """The sessions by id, until their CLOSE is sent."""

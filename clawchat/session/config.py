@@ -17,8 +17,7 @@ class EndpointConfig:
 
     ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
     controller of a new path, ``candidates`` is where this end may be reached. Without ``punch`` a session that
-    began on a relay stays on it. ``unix_offset`` added to ``now``
-    gives Unix time, which HELLOs to reusable slots carry. Keys are changed every ``key_rotation`` seconds.
+    began on a relay stays on it. Keys are changed every ``key_rotation`` seconds.
     """
 
     handshake_rate: float = HANDSHAKE_RATE
@@ -28,5 +27,4 @@ class EndpointConfig:
     congestion: Callable[[], CongestionController] = Cubic
     candidates: Sequence[Address] = ()
     punch: bool = True
-    unix_offset: float = 0.0
     key_rotation: float = KEY_ROTATION

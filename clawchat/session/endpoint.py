@@ -59,6 +59,8 @@ class Endpoint(Carried, Surveying, Compromising):
         self.random = random
         self.config = config or EndpointConfig()
         self.candidates = tuple(self.config.candidates)
+        self.unix_offset = 0.0
+        """What added to ``now`` gives Unix time, which HELLOs to reusable slots carry; the driver keeps it true."""
         self.path_errors: Counter[str] = Counter()
         self.abandoned = 0  # handshakes that we answered and nobody confirmed
         self._scout = Scout(self.emit)
@@ -139,7 +141,7 @@ class Endpoint(Carried, Surveying, Compromising):
             direct=direct,
             random=self.random,
             keylog=self._keylog,
-            unix_offset=self.config.unix_offset,
+            unix_offset=self.unix_offset,
             deadline=now + timeout,
             now=now,
         )
@@ -256,7 +258,7 @@ class Endpoint(Carried, Surveying, Compromising):
             header_key=self._header_key,
             candidates=self.candidates,
             keylog=self._keylog,
-            bucket=int((now + self.config.unix_offset) // BUCKET_SECONDS),
+            bucket=int((now + self.unix_offset) // BUCKET_SECONDS),
             now=now,
         )
 

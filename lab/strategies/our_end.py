@@ -21,7 +21,6 @@ from clawchat.net.driver import Node
 from clawchat.net.interfaces import host_candidates
 from clawchat.net.relays import Membership, Relays
 from clawchat.net.stun import measure_depth
-from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address, Path
@@ -69,7 +68,7 @@ class OurEnd:
     def __init__(self, order: Order) -> None:
         self.order = order
         self.relays = [read_relay(text) for text in order.relays]
-        self.endpoint = Endpoint(random=os.urandom, config=EndpointConfig(unix_offset=time.time() - time.monotonic()))
+        self.endpoint = Endpoint(random=os.urandom)
         self.count = Count(self.relays)
         self.node = Node(self.endpoint, on_event=self._on_event, tap=self.count, watch=False)
         self.session = 0

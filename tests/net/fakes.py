@@ -141,6 +141,7 @@ class FakeCore:
     """An endpoint that remembers what it is told and hands over what a test put into it."""
 
     def __init__(self) -> None:
+        self.unix_offset = 0.0
         self.outgoing: deque[list[Transmit]] = deque()
         self.happened: deque[Event] = deque()
         self.received: list[tuple[bytes, int, Path]] = []

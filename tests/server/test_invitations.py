@@ -13,7 +13,7 @@ import pytest
 from clawchat.crypto.bootstrap import Bootstrap, KeyFile, Passphrase
 from clawchat.crypto.credential import Credential
 from clawchat.crypto.secfile import open_file
-from clawchat.net import files
+from clawchat.net import clock, files
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, SecurityFileError
 from server.home import Home
@@ -185,5 +185,22 @@ def test_another_bootstrap_key_seals_all_files_anew(home: Home, armory: FakeArmo
         path = await invitations.open("ann")
         await invitations.renew_all(new)
         assert read(path, new).slot_id in armory.slots
+
+    play(home, armory, key, step)
+
+
+def test_a_file_is_over_when_its_time_passed_while_the_machine_slept(
+    home: Home, armory: FakeArmory, key: KeyFile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept = [0.0]
+    awake = clock.sleepless
+    monkeypatch.setattr("server.invitations.sleepless", lambda: awake() + slept[0])
+    monkeypatch.setattr("server.invitations.LOOK", 0.01)
+
+    async def step(invitations: Invitations) -> None:
+        before = read(await invitations.open("ann"), key)
+        slept[0] = 8 * 3600.0
+        await until(lambda: before.slot_id not in armory.slots and bool(armory.slots))
+        assert read(home.security_file("ann"), key).slot_id in armory.slots
 
     play(home, armory, key, step)

@@ -8,7 +8,6 @@ from random import Random
 import pytest
 
 from clawchat.crypto.credential import Slot, make_slot
-from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.session.hellos import BUCKET_SECONDS, SeenHellos
 from clawchat.values.address import Address, Path
@@ -60,7 +59,8 @@ def test_a_hello_to_a_reusable_slot_is_of_about_now(claimed: int | None) -> None
 
 
 def relay(slot: Slot, unix_offset: float) -> Endpoint:
-    endpoint = Endpoint(random=Random(f"{unix_offset}").randbytes, config=EndpointConfig(unix_offset=unix_offset))
+    endpoint = Endpoint(random=Random(f"{unix_offset}").randbytes)
+    endpoint.unix_offset = unix_offset
     endpoint.arm(slot, deadline=1e9)
     return endpoint
 
@@ -78,7 +78,8 @@ def test_a_recorded_hello_is_not_answered_after_a_restart(later: float, answers:
         validity=1 << 30,
         reusable=True,
     )
-    client = Endpoint(random=chance.randbytes, config=EndpointConfig(unix_offset=1e9))
+    client = Endpoint(random=chance.randbytes)
+    client.unix_offset = 1e9
     client.connect(copy.deepcopy(slot.credential), port=0, now=0.0)
     [hello] = client.transmits(now=0.0)
     restarted = relay(slot, 1e9 + later)
