@@ -15,7 +15,6 @@ from clawchat.net.doctor.neighbours import answers
 from clawchat.net.driver import Node
 from clawchat.net.relays import Membership, Relays
 from clawchat.net.user_events import Check
-from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.habit import Ports
@@ -35,7 +34,7 @@ async def relay_checks(relays: Sequence[Credential]) -> list[Check]:
     """Join relays for a moment: what they answer proves that UDP gets out and back, and says what our NAT does."""
     if not relays:
         return [skipped("relays", "no relay is named")]
-    endpoint = Endpoint(random=secrets.token_bytes, config=EndpointConfig(unix_offset=time.time() - time.monotonic()))
+    endpoint = Endpoint(random=secrets.token_bytes)
     node = Node(endpoint, on_event=lambda _: None, watch=False)
     members: dict[bytes, Membership] = {}
     everybody = asyncio.Event()
