@@ -109,7 +109,7 @@ system_python() {
             return
         fi
     done
-    fail "no Python 3.11 or newer in /usr/bin" "apt-get install python3.11, or set CLAWCHAT_PYTHON"
+    fail "no Python 3.11 or newer in /usr/bin" "apt-get install python3.11 python3.11-venv, or set CLAWCHAT_PYTHON"
 }
 
 make_user() {
@@ -123,7 +123,7 @@ make_environment() {
     local base wheels='(a new directory)' wheel=$from
     base=$(system_python)
     if ! "$base" -c 'import ensurepip, venv' 2>/dev/null; then
-        act apt-get install -y --no-install-recommends python3-venv
+        act apt-get install -y --no-install-recommends "$(basename "$base")-venv"
     fi
     [ -x "$prefix/bin/python" ] || act "$base" -m venv "$prefix"
     if [ -d "$from" ]; then

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import shutil
 import socket
 import subprocess
 import time
+import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 import yaml
 
-from server.home import Home
 from server.initialise import initialise
 from server.metrics import table
 from server.metrics.board import Board
@@ -64,7 +67,7 @@ def series() -> dict[str, set[str]]:
 
 def test_what_is_asked_for_exists() -> None:
     known = series()
-    asked = {name for each in expressions() for name in NAME.findall(each.replace("(server|relay)", "server"))}
+    asked = {name for each in expressions() for name in NAME.findall(each)}
     assert asked - set(known) == set()
 
 
@@ -129,38 +132,54 @@ def test_every_alert_is_tried() -> None:
     assert [rule["alert"] for rule in rules() if f"alertname: {rule['alert']}" not in tried] == []
 
 
-def test_one_node_exporter_reads_what_a_server_and_a_relay_write(tmp_path: Path) -> None:
-    exporter = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
-    if exporter is None:
-        pytest.skip("node_exporter (Debian: prometheus-node-exporter) is not here")
-    figures = tmp_path / "figures"
+@contextlib.contextmanager
+def writing(folder: Path) -> Iterator[Path]:
+    """Run a server and a relay that write their figures into one directory."""
+    figures = folder / "figures"
     figures.mkdir()
-    home = initialise(tmp_path / "server", passphrase=False, passphrase_file=None)
-    write_to(home, figures / "server.prom")
-    (tmp_path / "relay").mkdir(mode=0o700)
-    relay_yaml = Home(tmp_path / "relay" / "relay.yaml", tmp_path / "relay" / "security").configuration
-    relay_yaml.write_text(f"metrics: {{textfile: {figures / 'relay.prom'}}}\n", encoding="utf-8")
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port = one.getsockname()[1]
-    with RunningServer(home), RunningRelay(tmp_path / "relay"):
+    home = initialise(folder / "server", passphrase=False, passphrase_file=None)
+    text = home.configuration.read_text(encoding="utf-8").replace("interval: 15.0", "interval: 1.0")
+    home.configuration.write_text(
+        text.replace("textfile: null", f"textfile: {figures / 'server.prom'}"), encoding="utf-8"
+    )
+    (folder / "relay").mkdir(mode=0o700)
+    (folder / "relay" / "relay.yaml").write_text(
+        f"metrics: {{textfile: {figures / 'relay.prom'}, interval: 1}}\n", encoding="utf-8"
+    )
+    with RunningServer(home), RunningRelay(folder / "relay"):
         wait_until(lambda: len(list(figures.glob("*.prom"))) == 2)
-        process = subprocess.Popen(
-            [
-                exporter,
-                "--collector.disable-defaults",
-                "--collector.textfile",
-                f"--collector.textfile.directory={figures}",
-                f"--web.listen-address=127.0.0.1:{port}",
-            ],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        try:
-            text = _read(f"http://127.0.0.1:{port}/metrics")
-        finally:
-            process.terminate()
-            process.wait(10)
+        yield figures
+
+
+@contextlib.contextmanager
+def program(*command: str) -> Iterator[None]:
+    """Run a foreign program for a while."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def exporter(figures: Path, port: int) -> list[str]:
+    """Return the command of node_exporter as compose.yaml has it."""
+    found = shutil.which("prometheus-node-exporter") or shutil.which("node_exporter")
+    if found is None:
+        pytest.skip("node_exporter (Debian: prometheus-node-exporter) is not here")
+    return [
+        found,
+        "--collector.disable-defaults",
+        "--collector.textfile",
+        f"--collector.textfile.directory={figures}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+
+def test_one_node_exporter_reads_what_a_server_and_a_relay_write(tmp_path: Path) -> None:
+    port = free_port()
+    with writing(tmp_path) as figures, program(*exporter(figures, port)):
+        text = fetched(f"http://127.0.0.1:{port}/metrics")
     assert 'clawchat_healthy{program="server"} 1' in text
     assert 'clawchat_healthy{program="relay"} 1' in text
     assert "node_textfile_scrape_error 0" in text
@@ -171,17 +190,59 @@ def test_one_node_exporter_reads_what_a_server_and_a_relay_write(tmp_path: Path)
     assert [bool(re.fullmatch(wanted[1].replace("\\\\", "\\"), file)) for file in files] == [True, True]
 
 
-def write_to(home: Home, path: Path) -> None:
-    text = home.configuration.read_text(encoding="utf-8")
-    home.configuration.write_text(text.replace("textfile: null", f"textfile: {path}"), encoding="utf-8")
+def test_a_real_prometheus_understands_everything_that_is_asked_and_has_answers(tmp_path: Path) -> None:
+    if shutil.which("prometheus") is None:
+        pytest.skip("prometheus is not here")
+    node, port = free_port(), free_port()
+    config = (MONITORING / "prometheus.yml").read_text(encoding="utf-8")
+    config = config.replace("node-exporter:9100", f"127.0.0.1:{node}").replace("interval: 15s", "interval: 1s")
+    (tmp_path / "prometheus.yml").write_text(config, encoding="utf-8")
+    shutil.copy(ALERTS, tmp_path)
+    prometheus = [
+        "prometheus",
+        f"--config.file={tmp_path / 'prometheus.yml'}",
+        f"--storage.tsdb.path={tmp_path / 'data'}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+
+    def ask(expression: str) -> list[Any]:
+        query = urllib.parse.urlencode({"query": expression})
+        told = json.loads(fetched(f"http://127.0.0.1:{port}/api/v1/query?{query}"))
+        assert told["status"] == "success", told
+        found = told["data"]["result"]
+        assert isinstance(found, list)
+        return found
+
+    with writing(tmp_path) as figures, program(*exporter(figures, node)), program(*prometheus):
+        wait_until(lambda: len(ask("clawchat_healthy")) == 2)
+        wait_until(lambda: bool(ask("rate(clawchat_sent_bytes_total[5m])")))
+        for expression in expressions():
+            ask(expression)
+        for metric in (*table.SERVER, *table.RELAY):
+            if metric.kind is table.Kind.GAUGE:
+                assert ask(metric.name), metric.name
+        assert ask('ALERTS{alertstate="firing"}') == []
+        rules_told = json.loads(fetched(f"http://127.0.0.1:{port}/api/v1/rules"))["data"]["groups"]
+        assert {rule["health"] for group in rules_told for rule in group["rules"]} <= {"ok", "unknown"}
 
 
-def _read(url: str) -> str:
-    deadline = time.monotonic() + 20
+def free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])
+
+
+def fetched(url: str) -> str:
+    """Fetch from a program of ours on this machine, which may be starting still."""
+    deadline = time.monotonic() + 30
     while True:
         try:
             with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - our own, on this machine
                 return str(answer.read().decode())
+        except urllib.error.HTTPError as error:
+            if error.code != HTTPStatus.SERVICE_UNAVAILABLE:
+                return str(error.read().decode())
         except OSError:
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+            pass
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
