@@ -14,7 +14,7 @@ from clawchat.net import control, files
 from clawchat.net.command_line import SHELLS, completion_script, run_command_line, version
 from clawchat.net.report import explain
 from clawchat.values.errors import PersonalError
-from server.home import DirectoryLock, Home, open_home
+from server.home import DirectoryLock, Home, configuration_file, open_home
 from server.relay_cli import HEALTH_TIMEOUT, relay
 
 PROGRAM: Final = "clawchat-server"
@@ -57,6 +57,7 @@ def init(directory: pathlib.Path | None, passphrase_file: pathlib.Path | None, *
 @click.option("--log-level", type=click.Choice(["debug", "info", "warning", "error"]), help="How much to log.")
 @click.option("--passphrase-file", type=PATH, help="Read the passphrase from the first line of this file.")
 @click.option("--keylog", type=PATH, help="DANGER: write every key to this file, to decrypt recorded traffic.")
+@click.option("--init", "set_up", is_flag=True, help="Set the server up first, as `init` does, if nobody has yet.")
 def run(  # noqa: PLR0913 - one parameter an option
     directory: pathlib.Path | None,
     config: pathlib.Path | None,
@@ -65,10 +66,16 @@ def run(  # noqa: PLR0913 - one parameter an option
     log_level: str | None,
     passphrase_file: pathlib.Path | None,
     keylog: pathlib.Path | None,
+    *,
+    set_up: bool,
 ) -> None:
     """Run the server until SIGTERM or Ctrl-C; the log goes to standard error."""
     from server import bootstrap
+    from server.initialise import initialise
     from server.run import run as run_server
+
+    if set_up and config is None and not configuration_file(directory, None).exists():
+        initialise(directory, passphrase=False, passphrase_file=passphrase_file)
 
     flags: dict[str, object] = {"server.ip": ip, "server.port": port, "logging.level": log_level}
     home, loaded = open_home(directory, config, flags)

@@ -6,21 +6,29 @@ import sys
 
 import click
 
-from lab.commands.shared import EXIT_DISHONEST, json_option, nat_option, need_namespaces, print_json, split
+from lab.commands.shared import (
+    EXIT_DISHONEST,
+    json_option,
+    nat_option,
+    need_containers,
+    need_namespaces,
+    print_json,
+    split,
+)
 from lab.gate.suspects import ALL_RULES, Candidate, candidates
 from lab.gate.verdict import DISHONEST, Report, table
-from lab.model.topology import DEFAULT_RULES
+from lab.matrix.expected import NAMES
+from lab.model.topology import DEFAULT_RULES, PREFERRED_RULES
 from lab.report import console
 
 
 @click.command()
 @nat_option
-@click.option("--backend", type=click.Choice(["netns", "sim"]), default="netns", show_default=True)
+@click.option("--backend", type=click.Choice(["netns", "sim", "compose"]), default="netns", show_default=True)
 @click.option(
     "--rules",
-    default=ALL_RULES,
-    show_default=True,
-    help=f"Which rules make the gateways: nft, iptables, the name of one rule set, or {ALL_RULES}.",
+    help="Which rules make the gateways: flavours (nft, iptables) in the order of preference, the name of a rule set, "
+    f"or {ALL_RULES}.  [default: {ALL_RULES}; with compose {PREFERRED_RULES}]",
 )
 @click.option(
     "--tools/--no-tools",
@@ -28,18 +36,24 @@ from lab.report import console
     help="Insist on coturn's and Debian's programs, or do without.  [default: if there]",
 )
 @json_option
-def gate(*, names: str | None, backend: str, rules: str, tools: bool | None, as_json: bool) -> None:
-    """Prove that every gateway is what it claims to be; exit 3 when one is not."""
+def gate(*, names: str | None, backend: str, rules: str | None, tools: bool | None, as_json: bool) -> None:
+    """Prove that every gateway is what it claims to be; exit 3 when one is not.
+
+    Without --nat all presets are tried, in containers those of the matrix.
+    """
     from lab.gate.tools import missing as missing_tools
-    from lab.gate.trial import try_namespaces, try_simulated
+    from lab.gate.trial import try_containers, try_namespaces, try_simulated
 
     if backend == "sim":
         report = try_simulated(chosen(names, DEFAULT_RULES))
+    elif backend == "compose":
+        need_containers()
+        report = try_containers(chosen(names or ",".join(NAMES), rules or PREFERRED_RULES))
     else:
         need_namespaces()
         if tools and (lacking := missing_tools()):
             raise click.ClickException(f"second opinions cannot be had here: {', '.join(lacking)} is missing")
-        report = try_namespaces(chosen(names, rules), with_tools=tools is not False)
+        report = try_namespaces(chosen(names, rules or ALL_RULES), with_tools=tools is not False)
     _tell(report, as_json=as_json)
     if not report.honest:
         sys.exit(EXIT_DISHONEST)

@@ -11,7 +11,7 @@ from typing import Final
 
 import click
 
-from lab.commands.shared import EXIT_UNEXPECTED, nat_option, need_namespaces, split
+from lab.commands.shared import EXIT_UNEXPECTED, nat_option, need_containers, need_namespaces, split
 from lab.matrix.expected import Pair, Table, chosen, table
 from lab.matrix.result import Matrix
 from lab.matrix.tapes import Taping, missing
@@ -31,7 +31,7 @@ FILE: Final = click.Path(dir_okay=False, path_type=Path)
     type=click.Choice([str(one) for one in Table]),
     help="The seven presets; the second table, further ones against these and each other; or both.  [default: main]",
 )
-@click.option("--backend", type=click.Choice(["netns", "sim"]), default="netns", show_default=True)
+@click.option("--backend", type=click.Choice(["netns", "sim", "compose"]), default="netns", show_default=True)
 @click.option(
     "--strategy",
     type=click.Choice([str(one) for one in Strategy]),
@@ -69,9 +69,9 @@ def matrix(  # noqa: PLR0913 - what to try, and how to tell of it
     junit: Path | None,
     markdown: Path | None,
 ) -> None:
-    """Try every pair of NATs, in netns with real programs; exit 4 when a verdict is not the expected one.
+    """Try every pair of NATs, in netns and compose with real programs; exit 4 when a verdict is not the expected one.
 
-    In netns every session is recorded on both sides of its gateways, and has to be proven to be ciphertext.
+    There every session is recorded on both sides of its gateways, and has to be proven to be ciphertext.
     """
     from lab.matrix.report.text import grid
 
@@ -130,14 +130,19 @@ def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy, t
 
         if backend == "sim":
             return try_rivals_simulated(pairs, strategy, runs=runs)
+        if backend == "compose":
+            raise click.UsageError("rivals are tried in netns and sim only")
         need_namespaces()
         return try_rivals(pairs, strategy, runs=runs)
     if backend == "sim":
         from lab.matrix.simulated import try_simulated
 
         return try_simulated(pairs, runs=runs)
-    from lab.matrix.namespaces import try_namespaces
+    from lab.matrix.namespaces import try_containers, try_namespaces
 
+    if backend == "compose":
+        need_containers()
+        return try_containers(pairs, runs=runs, taping=taping)
     need_namespaces()
     return try_namespaces(pairs, runs=runs, taping=taping)
 

@@ -45,3 +45,11 @@ def need_namespaces() -> None:
         privilege.restart(sys.argv[1:])
     if missing := netns.available():
         raise click.ClickException(f"namespaces cannot be used here: {missing} is missing")
+
+
+def need_containers() -> None:
+    """Say what is missing for laboratories of containers, if anything is."""
+    from lab.backends.compose import engine
+
+    if missing := engine.missing():
+        raise click.ClickException(f"containers cannot be used here: {missing}")

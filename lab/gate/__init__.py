@@ -7,7 +7,7 @@
     tools       the same questions, asked by programs that we did not write
     suspects    which gateways are to be tried, and the network for it
     trial       asks every probe about every gateway, three times when in doubt
-    grounds/    the backends as grounds: namespaces and the simulator
+    grounds/    the backends as grounds: real machines and the simulator
     verdict     findings, and how they are told
 
 A gateway that is not what it claims makes every result obtained through it worthless, so the run ends there.

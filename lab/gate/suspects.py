@@ -49,18 +49,27 @@ class Candidate:
 def candidates(names: Sequence[str] = (), rules: str = DEFAULT_RULES) -> list[Candidate]:
     """Return presets (all of them when none is named) with the rules of a flavour, or with every rule set there is.
 
+    Of several flavours with commas between them each preset gets the first that can make it.
+
     A preset that a flavour cannot make is left out, unless it was named. Raises ValueError for an unknown name and
     RulesError.
     """
     wanted = [preset(name) for name in names] or list(PRESETS.values())
     found = []
     for one in wanted:
-        for each in _rules_for(one) if rules == ALL_RULES else [rules]:
+        for each in _rules_for(one) if rules == ALL_RULES else [_first(one, rules)]:
             candidate = Candidate(one, each)
             if names or _makeable(candidate):
                 _ = candidate.rule_sets
                 found.append(candidate)
     return found
+
+
+def _first(one: Preset, rules: str) -> str:
+    """Return the first of several flavours that makes a preset, or what was asked for if none does."""
+    if not any(nat.translates for nat in one.layers):
+        return DEFAULT_RULES
+    return next((each for each in rules.split(",") if _makeable(Candidate(one, each))), rules)
 
 
 def _makeable(candidate: Candidate) -> bool:

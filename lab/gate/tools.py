@@ -11,14 +11,14 @@ import asyncio
 import contextlib
 import re
 import shutil
-import subprocess
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from lab.backends.netns.world import World
+from lab.backends.machine import Machine, Process, World
 from lab.gate.claims import Claim
 from lab.gate.ground import Kit
 from lab.gate.probe import Probe
@@ -46,6 +46,9 @@ SERVER_TIMEOUT: Final = 5.0
 
 PROGRAMS: Final = {"turnutils_natdiscovery": "coturn", "turnserver": "coturn", "stun": "stun-client"}
 """What is asked for, and the Debian package that has it."""
+
+LOOK: Final = 0.02
+"""Seconds between two looks at a program."""
 
 NO_ANSWER: Final = "no answer"
 
@@ -120,29 +123,23 @@ class Tools:
     @contextlib.contextmanager
     def serving(self, scratch: Path) -> Iterator[None]:
         """Run the STUN servers for a while; their papers go to a scratch folder. Raises TimeoutError."""
-        servers = []
-        for host in HOSTS:
-            listening = [word for address in self._world.plan.hosts[host].addresses for word in ("-L", address)]
-            files = ["-l", str(scratch / f"{host}.log"), "--pidfile", str(scratch / f"{host}.pid")]
-            options = ["-n", "-S", "-m", "1", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli", "--simple-log"]
-            servers.append(
-                self._world.namespace(host).exec(
-                    ["turnserver", *options, *listening, *files],
-                    dies_with_parent=True,
-                    stdout=subprocess.DEVNULL,
-                    stderr=subprocess.DEVNULL,
-                )
-            )
-        deadline = time.monotonic() + SERVER_TIMEOUT
-        while not all(_listens(server) for server in servers):
-            if time.monotonic() > deadline:
-                raise TimeoutError(f"coturn's turnserver did not open its ports within {SERVER_TIMEOUT:g} s")
-            time.sleep(0.02)
-        try:
-            yield
-        finally:
+        with contextlib.ExitStack() as stack:
+            servers: list[tuple[Machine, Process]] = []
             for host in HOSTS:
-                self._world.namespace(host).end_processes()
+                machine = self._world.machine(host)
+                listening = [word for address in self._world.plan.hosts[host].addresses for word in ("-L", address)]
+                files = ["-l", str(scratch / f"{host}.log"), "--pidfile", str(scratch / f"{host}.pid")]
+                options = ["-n", "-S", "-m", "1", "--no-tcp", "--no-tls", "--no-dtls", "--no-cli", "--simple-log"]
+                output = stack.enter_context((scratch / f"{host}.out").open("wb"))
+                server = machine.start(["turnserver", *options, *listening, *files], output=output)
+                stack.callback(server.end)
+                servers.append((machine, server))
+            deadline = time.monotonic() + SERVER_TIMEOUT
+            while not all(_listens(*one) for one in servers):
+                if time.monotonic() > deadline:
+                    raise TimeoutError(f"coturn's turnserver did not open its ports within {SERVER_TIMEOUT:g} s")
+                time.sleep(LOOK)
+            yield
 
     def probes(self) -> tuple[Probe, ...]:
         """Return the questions that these programs answer."""
@@ -180,36 +177,30 @@ class Tools:
         return list(await asyncio.gather(*(self._run(kit.suspect.peer, command) for command in commands)))
 
     async def _run(self, node: str, command: Sequence[str]) -> str:
-        """Run a program in a namespace to its end and return what it printed; its exit code tells nothing."""
-        name = self._world.namespace(node).name
-        process = await asyncio.create_subprocess_exec(
-            "ip",
-            *("netns", "exec", name, *command),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        try:
-            async with asyncio.timeout(TOOL_TIMEOUT):
-                output, _ = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            return ""
-        return output.decode("utf-8", "replace")
+        """Run a program on a machine to its end and return what it printed; its exit code tells nothing."""
+        with tempfile.TemporaryFile() as output:
+            process = self._world.machine(node).start(command, output=output)
+            try:
+                async with asyncio.timeout(TOOL_TIMEOUT):
+                    while process.poll() is None:  # noqa: ASYNC110 - processes of other machines tell nobody
+                        await asyncio.sleep(LOOK)
+            except TimeoutError:
+                return ""
+            finally:
+                process.end()
+            output.seek(0)
+            return output.read().decode("utf-8", "replace")
 
 
 def _or_no_answer(what: str) -> Callable[[Claim], str | None]:
     return lambda claim: getattr(claim, what) if claim.udp else NO_ANSWER
 
 
-def _listens(server: subprocess.Popen[bytes]) -> bool:
+def _listens(machine: Machine, server: Process) -> bool:
     """Tell whether a STUN server has opened both ports of both addresses."""
-    if server.poll() is not None:
-        raise TimeoutError(f"coturn's turnserver ended with exit code {server.returncode}")
-    try:
-        lines = Path("/proc", str(server.pid), "net", "udp").read_text("ascii").splitlines()[1:]
-    except OSError:
-        return False
+    code = server.poll()
+    if code is not None:
+        raise TimeoutError(f"coturn's turnserver ended with exit code {code}")
+    lines = machine.network_file("udp").splitlines()[1:]
     bound = [int(line.split()[1].partition(":")[2], 16) for line in lines]
     return all(bound.count(port) >= len(STUN_PORTS) for port in STUN_PORTS)

@@ -11,13 +11,14 @@ from collections.abc import Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from lab.backends import machine
 from lab.backends.netns.world import World, opened
 from lab.gate import endurance, probes, strangers, tools
 from lab.gate.ground import Ground, Kit, Suspect
-from lab.gate.grounds.namespaces import NamespaceGround
+from lab.gate.grounds.machines import MachineGround
 from lab.gate.grounds.simulated import SimulatedGround
 from lab.gate.probe import ECHO, HOSTS, Probe
-from lab.gate.suspects import Candidate, line_up
+from lab.gate.suspects import Candidate, LineUp, line_up
 from lab.gate.verdict import Finding, Report, Verdict
 
 OURS: Final = (*probes.PROBES, *strangers.PROBES, *endurance.PROBES)
@@ -96,21 +97,45 @@ def try_namespaces(
     missing = tools.missing() if with_tools else ()
     use_tools = with_tools and not missing
     lined = line_up(tried, HOSTS | (tools.HOSTS if use_tools else {}))
-    with contextlib.ExitStack() as stack:
-        world = stack.enter_context(opened(lined.plan, rules_of=lined.rules))
+    with opened(lined.plan, rules_of=lined.rules) as world:
         if tamper is not None:
             tamper(world)
-        ground = NamespaceGround(world)
+        with tempfile.TemporaryDirectory(prefix="clawchat-gate-") as scratch:
+            verdicts = _try_machines(world, lined, Path(scratch) if use_tools else None, tries)
+    return Report("netns", verdicts, missing, time.monotonic() - began)
+
+
+def try_containers(tried: Sequence[Candidate], *, tries: int = TRIES) -> Report:
+    """Try gateways made of containers, whose image has the programs of others, and then the ways between them.
+
+    Raises NamespaceError, of which a BypassError says that something came round its gateway, and RulesError.
+    """
+    from lab.backends.compose.machine import give
+    from lab.backends.compose.world import opened as opened_containers
+
+    began = time.monotonic()
+    lined = line_up(tried, HOSTS | tools.HOSTS)
+    with opened_containers(lined.plan, rules_of=lined.rules) as world:
+        scratch = world.folder / "gate"
+        scratch.mkdir()
+        give(scratch)
+        verdicts = _try_machines(world, lined, scratch, tries)
+        world.check_ways()
+    return Report("compose", verdicts, seconds=time.monotonic() - began)
+
+
+def _try_machines(world: machine.World, lined: LineUp, scratch: Path | None, tries: int) -> tuple[Verdict, ...]:
+    """Try all suspects of a network that stands; without a scratch folder no programs of others are asked."""
+    ground = MachineGround(world)
+    with contextlib.ExitStack() as stack:
         stack.enter_context(ground.listening(ECHO, probes.TCP_PORTS))
         asked: tuple[Probe, ...] = OURS
-        if use_tools:
+        if scratch is not None:
             programs = tools.Tools(world)
-            scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="clawchat-gate-"))
-            stack.enter_context(programs.serving(Path(scratch)))
+            stack.enter_context(programs.serving(scratch))
             asked = (*OURS, *programs.probes())
 
         async def everything() -> list[Verdict]:
             return await asyncio.gather(*(_try_at_once(asked, ground, suspect, tries) for suspect in lined.suspects))
 
-        verdicts = asyncio.run(everything())
-    return Report("netns", tuple(verdicts), missing, time.monotonic() - began)
+        return tuple(asyncio.run(everything()))

@@ -1,4 +1,4 @@
-"""The matrix over namespaces: real programs behind real netfilter.
+"""The matrix over namespaces or containers: real programs behind real netfilter.
 
 Every NAT is built twice, once with a client behind it and once with a server, and all servers run all the time. A
 session begins as soon as both of its gateways are idle, so that no gateway ever carries two.
@@ -16,14 +16,15 @@ from pathlib import Path
 from typing import Final
 
 from clawchat.values.limits import FAN_INTERVAL
-from lab.backends.netns.world import World, opened
+from lab.backends.machine import World
+from lab.backends.netns.world import opened
 from lab.matrix.expected import Pair, Verdict, expected, guessed
 from lab.matrix.programs import KEYS, relay, server
 from lab.matrix.result import CellResult, Matrix, Run
 from lab.matrix.session import Ground, Session, Stage
 from lab.matrix.tapes import Tapes, Taping
-from lab.model.plan import plan
-from lab.model.topology import Host, row
+from lab.model.plan import Plan, plan
+from lab.model.topology import DEFAULT_RULES, PREFERRED_RULES, ROUTER, Host, row
 
 RELAYS: Final = ("relay-1", "relay-2")
 """Two, since a NAT shows how it chooses ports only to more than one remote end."""
@@ -39,27 +40,60 @@ LOOK: Final = 0.05
 
 
 def try_namespaces(pairs: Sequence[Pair], *, runs: int = 1, taping: Taping | None = None) -> Matrix:
-    """Try these pairs, each so often, perhaps recorded and proven to be ciphertext. Raises NamespaceError."""
+    """Try these pairs in namespaces, each so often, perhaps recorded and proven to be ciphertext.
+
+    Raises NamespaceError.
+    """
     began = time.monotonic()
-    clients, servers = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
-    wanted = plan(row([*clients, *servers], hosts=[Host(name) for name in RELAYS]))
-    with tempfile.TemporaryDirectory(prefix="clawchat-matrix-") as place, opened(wanted) as world:
-        with contextlib.ExitStack() as stack:
-            tapes = stack.enter_context(_tapes(world, Path(place), taping)) if taping else None
-            round_ = _Round(world, clients, servers, Path(place), tapes)
-            found = round_.through([pair for pair in pairs for _ in range(runs)])
-            if tapes is not None:
-                found = tapes.judge(found, Path(place).rglob(f"*{KEYS}"))
-        if taping is None or taping.keep is None:
-            found = {pair: [replace(run, capture=None) for run in each] for pair, each in found.items()}
-    cells = tuple(CellResult(*pair, tuple(found[pair])) for pair in pairs)
+    with tempfile.TemporaryDirectory(prefix="clawchat-matrix-") as place, opened(network(pairs)) as world:
+        cells = try_world(world, pairs, Path(place), runs=runs, taping=taping)
     return Matrix("netns", cells, time.monotonic() - began)
+
+
+def try_containers(pairs: Sequence[Pair], *, runs: int = 1, taping: Taping | None = None) -> Matrix:
+    """Do the same in containers. Raises NamespaceError, and BypassError if a packet came round its gateway."""
+    from lab.backends.compose.world import opened as opened_containers
+
+    began = time.monotonic()
+    with opened_containers(network(pairs, PREFERRED_RULES)) as world:
+        world.check_ways()
+        cells = try_world(world, pairs, world.folder, runs=runs, taping=taping)
+        world.check_counts()
+    return Matrix("compose", cells, time.monotonic() - began)
+
+
+def network(pairs: Sequence[Pair], rules: str = DEFAULT_RULES) -> Plan:
+    """Plan what these pairs need: a gateway for every client's NAT and one for every server's, and the relays."""
+    clients, servers = _sides(pairs)
+    return plan(row([*clients, *servers], hosts=[Host(name) for name in RELAYS], rules=rules))
+
+
+def try_world(
+    world: World, pairs: Sequence[Pair], place: Path, *, runs: int, taping: Taping | None = None
+) -> tuple[CellResult, ...]:
+    """Try these pairs in a network that stands; all programs have their files at this place."""
+    with contextlib.ExitStack() as stack:
+        tapes = stack.enter_context(_tapes(world, place, taping)) if taping else None
+        round_ = _Round(world, *_sides(pairs), place, tapes)
+        found = round_.through([pair for pair in pairs for _ in range(runs)])
+        if tapes is not None:
+            found = tapes.judge(found, place.rglob(f"*{KEYS}"))
+    if taping is None or taping.keep is None:
+        found = {pair: [replace(run, capture=None) for run in each] for pair, each in found.items()}
+    return tuple(CellResult(*pair, tuple(found[pair])) for pair in pairs)
+
+
+def _sides(pairs: Sequence[Pair]) -> tuple[list[str], list[str]]:
+    clients, servers = (list(dict.fromkeys(names)) for names in zip(*pairs, strict=True))
+    return clients, servers
 
 
 def _tapes(world: World, place: Path, taping: Taping) -> Tapes:
     folder = taping.keep or place / "captures"
     folder.mkdir(parents=True, exist_ok=True)
-    return Tapes(world.plan, {node: each.path for node, each in world.namespaces.items()}, folder)
+    plan_ = world.plan
+    nodes = [ROUTER, *plan_.gateways, *plan_.hosts, *plan_.peers]
+    return Tapes(plan_, {node: world.network(node) for node in nodes}, folder)
 
 
 class _Round:
@@ -76,12 +110,12 @@ class _Round:
         self._behind = {name: f"g{number}" for number, name in enumerate(servers, len(clients) + 1)}
         self._rested = dict.fromkeys(servers, 0.0)
         """When a server may guess ports again."""
-        relays = [relay(world.namespace(name), place / name) for name in RELAYS]
+        relays = [relay(world.machine(name), place / name) for name in RELAYS]
         for each in relays:
             each.wait_for("started")
         files = [each.security / "relay.sec" for each in relays]
         self._servers = {
-            name: server(world.namespace(f"{gateway}-a"), place / f"server-{name}", files)
+            name: server(world.machine(f"{gateway}-a"), place / f"server-{name}", files)
             for name, gateway in self._behind.items()
         }
         for each in self._servers.values():
@@ -129,13 +163,14 @@ class _Round:
             self._rested[server_name] = time.monotonic() + REST
         peer = self._servers[server_name]
         file = peer.invite(f"for-{name}")
-        home = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place)) / "home"
+        folder = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place))
+        self._world.machine(f"{self._clients[name]}-a").give(folder)
         gateway = self._world.plan.layers(self._clients[name])[-1].name
         ground = Ground(f"{self._clients[name]}-a", f"{self._behind[server_name]}-a", gateway, RELAYS)
         recording = None
         if self._tapes is not None:
             recording = self._tapes.begin(pair, [self._clients[name], self._behind[server_name]])
-        session = Session(pair, self._world, ground, home, file)
+        session = Session(pair, self._world, ground, folder / "home", file)
         if recording is not None:
             self._recorded[session] = recording
         return session

@@ -1,22 +1,18 @@
-"""The programs of a matrix over namespaces: a relay, a server in front of each NAT, and a client for each cell."""
+"""The programs of a matrix over real machines: a relay, a server in front of each NAT, and a client for each cell."""
 
 from __future__ import annotations
 
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from clawchat.net import control, files
-from lab.backends.netns.world import CHECKOUT
+from lab.backends.machine import Machine, Process
 from lab.model.presets import HTTPS
-from lab.netns import Namespace, NamespaceError, end
+from lab.netns import NamespaceError
 from server.bootstrap import write_key
 from server.home import CONFIGURATION_NAME, SECURITY_NAME, Home
 
@@ -41,20 +37,12 @@ KEYS: Final = ".keys"
 CODE: Final = re.compile(r"CC-[A-Z-]+")
 
 
-def environment(home: Path, **more: str) -> dict[str, str]:
-    """Return what a program sees: nothing of this machine's own ClawChat, nor of its proxies."""
-    own = re.compile(r"CLAWCHAT_.*|.*_proxy", re.IGNORECASE)
-    inherited = {name: value for name, value in os.environ.items() if not own.fullmatch(name)}
-    # The programs run elsewhere than in the checkout, and must not depend on being installed.
-    return {**inherited, "CLAWCHAT_HOME": str(home), "PYTHONPATH": str(CHECKOUT), **more}
-
-
 def keylog(home: Path) -> list[str]:
     """Return what makes a program log its keys, with which its recorded traffic is proven to be ciphertext."""
     return ["--keylog", str(home.with_suffix(KEYS))]
 
 
-def wait_until(ready: Callable[[], bool], what: str, log: Path, process: subprocess.Popen[bytes]) -> None:
+def wait_until(ready: Callable[[], bool], what: str, log: Path, process: Process) -> None:
     """Wait for a program. Raises NamespaceError with the end of its log."""
     deadline = time.monotonic() + READY_SECONDS
     while not ready():
@@ -71,7 +59,7 @@ class Program:
 
     def __init__(
         self,
-        namespace: Namespace,
+        machine: Machine,
         directory: Path,
         words: Sequence[str],
         settings: Mapping[str, str],
@@ -79,16 +67,16 @@ class Program:
         module: str = "server",
     ) -> None:
         self.directory = directory
-        self._what = f"{words[0]} in {namespace.name}"
+        self._what = f"{words[0]} in {machine.name}"
         self._log = directory.with_suffix(".log")
         directory.mkdir(mode=0o700, exist_ok=True)
+        machine.give(directory)
         with self._log.open("wb") as log:
-            self._process = namespace.exec(
-                [sys.executable, "-m", module, *words, "--directory", str(directory)],
-                env=environment(directory, CLAWCHAT_LOGGING_FORMAT="json", **settings),
+            self._process = machine.start(
+                [*machine.program(module), *words, "--directory", str(directory)],
+                output=log,
+                env={"CLAWCHAT_HOME": str(directory), "CLAWCHAT_LOGGING_FORMAT": "json", **settings},
                 cwd=directory,
-                stdout=log,
-                stderr=log,
             )
 
     @property
@@ -109,19 +97,18 @@ class Program:
     def kill(self) -> None:
         """End it without a word to anybody."""
         self._process.kill()
-        self._process.wait()
 
     def invite(self, name: str) -> Path:
         """Have a server make a security file."""
         return Path(control.call(self.security / "control.sock", "invite", name=name)["file"])
 
 
-def relay(namespace: Namespace, directory: Path) -> Program:
+def relay(machine: Machine, directory: Path) -> Program:
     """Start a relay that takes WebSockets, too, at the TCP port that passes nearly everywhere."""
-    return Program(namespace, directory, ["relay", *keylog(directory)], {"CLAWCHAT_WEBSOCKET_PORT": str(HTTPS)})
+    return Program(machine, directory, ["relay", *keylog(directory)], {"CLAWCHAT_WEBSOCKET_PORT": str(HTTPS)})
 
 
-def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Program:
+def server(machine: Machine, directory: Path, relays: Sequence[Path]) -> Program:
     """Set a server up and start it; it is a member of these relays."""
     files.private_directory(directory / SECURITY_NAME)
     write_key(Home(directory / CONFIGURATION_NAME, directory / SECURITY_NAME))
@@ -130,13 +117,13 @@ def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Pro
         # No gateway of the laboratory maps ports for the asking.
         "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
     }
-    return Program(namespace, directory, ["run", *keylog(directory)], settings)
+    return Program(machine, directory, ["run", *keylog(directory)], settings)
 
 
 class Client:
     """A client that pings its server until it is told to end."""
 
-    def __init__(self, namespace: Namespace, directory: Path, file: Path, *, seconds: float) -> None:
+    def __init__(self, machine: Machine, directory: Path, file: Path, *, seconds: float) -> None:
         directory.mkdir(mode=0o700)
         self.events: list[dict[str, Any]] = []
         """What it has told so far; `look` adds to it."""
@@ -144,13 +131,14 @@ class Client:
         words = ["ping", str(file), "--json", "--interval", PING_EVERY, "--count", ENDLESS, "--timeout", f"{seconds:g}"]
         words += keylog(directory)
         told = directory / "events"
+        machine.give(directory)
         with told.open("wb") as events, self._errors.open("wb") as errors:
-            self._process = namespace.exec(
-                [sys.executable, "-m", "client", *words],
-                env=environment(directory),
+            self._process = machine.start(
+                [*machine.program("client"), *words],
+                output=events,
+                errors=errors,
+                env={"CLAWCHAT_HOME": str(directory)},
                 cwd=directory,
-                stdout=events,
-                stderr=errors,
             )
         self._told = told.open("rb")
         self._rest = b""
@@ -167,12 +155,11 @@ class Client:
 
     def ask_to_end(self) -> None:
         """Do what a person does who has seen enough: Ctrl-C."""
-        if self.running:
-            os.killpg(self._process.pid, signal.SIGINT)
+        self._process.interrupt()
 
     def end(self) -> None:
         """See to it that it has ended, and read its last words."""
-        end(self._process)
+        self._process.end()
         if not self._told.closed:
             self.look()
             self._told.close()
@@ -183,10 +170,9 @@ class Client:
         return next(reversed(CODE.findall(self._errors.read_text(errors="replace"))), "")
 
 
-def packets_sent(namespace: Namespace) -> int:
+def packets_sent(machine: Machine) -> int:
     """Return how many datagrams and TCP segments have left a machine so far."""
-    with namespace.entered():
-        rows = [line.split() for line in Path("/proc/thread-self/net/snmp").read_text("ascii").splitlines()]
+    rows = [line.split() for line in machine.network_file("snmp").splitlines()]
     # Each protocol has a line of names and, below it, one of figures.
     figures = {
         titles[0]: dict(zip(titles, row, strict=True)) for titles, row in zip(rows[::2], rows[1::2], strict=True)

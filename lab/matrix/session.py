@@ -1,4 +1,4 @@
-"""One session of the matrix over namespaces, from the client's start to its farewell.
+"""One session of the matrix over real machines, from the client's start to its farewell.
 
     connecting → looking → doubting → cut off → leaving → over
 
@@ -9,6 +9,7 @@ client's gateway off from all relays, and what is answered after that came direc
 from __future__ import annotations
 
 import enum
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from clawchat.nat.reasons import Reason
-from lab.backends.netns.world import World
+from lab.backends.machine import World
 from lab.matrix.expected import Pair, Verdict
 from lab.matrix.programs import Client, packets_sent
 from lab.matrix.result import Moment, Proof, Run
@@ -89,8 +90,9 @@ class Session:
         self._before = self._sent()
         self._packets = (0, 0)
         self._cut_at = 0.0
+        self._mended_at = math.inf
         self._until = time.time() + START_SECONDS + CONNECT_SECONDS
-        self._client = Client(world.namespace(ground.client), home, file, seconds=CONNECT_SECONDS)
+        self._client = Client(world.machine(ground.client), home, file, seconds=CONNECT_SECONDS)
 
     def look(self) -> None:
         """Take the next step if it is time for it."""
@@ -110,7 +112,7 @@ class Session:
         self._client.end()
 
     def _sent(self) -> tuple[int, int]:
-        client, server = (self._world.namespace(node) for node in (self._ground.client, self._ground.server))
+        client, server = (self._world.machine(node) for node in (self._ground.client, self._ground.server))
         return packets_sent(client), packets_sent(server)
 
     def _go(self, stage: Stage, seconds: float) -> None:
@@ -146,6 +148,8 @@ class Session:
 
     def _cut_off(self) -> None:
         if answered_after(self._client.events, self._cut_at) >= PINGS or self._late:
+            # What was asked before this moment may be answered after it.
+            self._mended_at = time.time()
             self._world.join(self._ground.gateway, self._ground.relays)
             self._client.ask_to_end()
             self._go(Stage.LEAVING, LEAVE_SECONDS)
@@ -154,7 +158,8 @@ class Session:
         if self._client.running and time.time() < self._until:
             return
         self._client.end()
-        self.run = judged(self._client.events, self._client.code, self._packets, self._cut_at)
+        told = [event for event in self._client.events if event["time"] <= self._mended_at]
+        self.run = judged(told, self._client.code, self._packets, self._cut_at)
         self.stage = Stage.OVER
 
     def _settle(self) -> None:

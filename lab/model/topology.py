@@ -25,6 +25,9 @@ MAX_PEERS: Final = 200
 
 DEFAULT_RULES: Final = "nft"
 
+PREFERRED_RULES: Final = "iptables,nft"
+"""The flavour that most people can read, and nft for what it cannot express."""
+
 
 class TopologyError(ValueError):
     """A topology contradicts itself; `name` is the node at fault and `key` the word about it, when there is one."""
@@ -46,7 +49,7 @@ class Gateway:
     link: Link = CLEAN
     """The cable to the router."""
     rules: str = DEFAULT_RULES
-    """Which rule set builds it: a flavour (nft, iptables) or the name of one rule set."""
+    """Which rule set builds it: flavours (nft, iptables) in the order of preference, or the name of one rule set."""
 
 
 @dataclass(frozen=True, slots=True)

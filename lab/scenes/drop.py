@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from clawchat.net import files
-from lab.backends.netns.world import CHECKOUT, World, opened
-from lab.matrix.programs import Program, environment
+from lab.backends.netns.machine import CHECKOUT, environment
+from lab.backends.netns.world import World, opened
+from lab.matrix.programs import Program
 from lab.model.plan import plan
 from lab.model.topology import Host, row
 from lab.netns import NamespaceError
@@ -64,7 +65,7 @@ class _Ends:
             "CLAWCHAT_NETWORKING_DROP": str(self.there),
             "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
         }
-        self.server = Program(world.namespace("g2-a"), directory, ["run"], settings)
+        self.server = Program(world.machine("g2-a"), directory, ["run"], settings)
         self.server.wait_for("seen-from-outside")
         # the file that was written before the server knew where it is seen
         self.file = self.server.invite("drop")

@@ -12,8 +12,10 @@ from typing import Any, Final
 
 from clawchat.net import control, files
 from client.peer import RELAYED
+from lab.backends.machine import Machine
+from lab.backends.netns.machine import environment
 from lab.backends.netns.world import World
-from lab.matrix.programs import Program, environment
+from lab.matrix.programs import Program
 from lab.netns import Namespace, NamespaceError, end
 from lab.scenes.cargo import MIB, Wait
 from server.bootstrap import write_key
@@ -39,13 +41,13 @@ TOLD_BYTES: Final = 2000
 """How much of what a client complained about is told when a scene breaks off."""
 
 
-def relay(namespace: Namespace, directory: Path, name: str) -> Program:
+def relay(machine: Machine, directory: Path, name: str) -> Program:
     """Start a relay with a name of its own."""
     settings = {"CLAWCHAT_RELAY_ID": name, "CLAWCHAT_QUOTA_MEGABITS": MEGABITS}
-    return Program(namespace, directory, ["relay"], settings)
+    return Program(machine, directory, ["relay"], settings)
 
 
-def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Program:
+def server(machine: Machine, directory: Path, relays: Sequence[Path]) -> Program:
     """Set the server of a scene up and start it."""
     files.private_directory(directory / SECURITY_NAME)
     write_key(Home(directory / CONFIGURATION_NAME, directory / SECURITY_NAME))
@@ -53,7 +55,7 @@ def server(namespace: Namespace, directory: Path, relays: Sequence[Path]) -> Pro
         "CLAWCHAT_NETWORKING_RELAYS": json.dumps([str(file) for file in relays]),
         "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
     }
-    return Program(namespace, directory, ["run"], settings, module="lab.scenes.ends.server")
+    return Program(machine, directory, ["run"], settings, module="lab.scenes.ends.server")
 
 
 class Client:
@@ -115,11 +117,11 @@ class Stage:
     def __init__(self, world: World, place: Path, *, client: str, server_at: str, way: str) -> None:
         self.world = world
         self.way = way
-        self.relays = {name: relay(world.namespace(name), place / name, name) for name in RELAYS}
+        self.relays = {name: relay(world.machine(name), place / name, name) for name in RELAYS}
         for each in self.relays.values():
             each.wait_for("started")
         secrets = [each.security / "relay.sec" for each in self.relays.values()]
-        self.server = server(world.namespace(server_at), place / "server", secrets)
+        self.server = server(world.machine(server_at), place / "server", secrets)
         self.server.wait_for("relay-joined")
         self.client = Client(world.namespace(client), place / "client", self.server.invite("cargo"))
         self.client.wait_for(lambda event: event["event"] == "connected", "session", CONNECT_SECONDS)

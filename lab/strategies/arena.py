@@ -20,8 +20,9 @@ from typing import Any, Final, Self
 from clawchat.crypto.relay_text import write_relay
 from clawchat.crypto.secfile import open_file
 from clawchat.net import files
-from lab.backends.netns.world import CHECKOUT, World, opened
-from lab.matrix.programs import environment, relay
+from lab.backends.netns.machine import CHECKOUT, environment
+from lab.backends.netns.world import World, opened
+from lab.matrix.programs import relay
 from lab.model.link import CLEAN, Link
 from lab.model.plan import Plan, plan
 from lab.model.topology import Host, Topology, row
@@ -117,7 +118,7 @@ class Arena:
     def __init__(self, world: World, lanes: Sequence[Lane], place: Path) -> None:
         self.world = world
         self.lanes = lanes
-        programs = [relay(world.namespace(name), place / name) for name in HOSTS]
+        programs = [relay(world.machine(name), place / name) for name in HOSTS]
         for each in programs:
             each.wait_for("started")
         self._relays = tuple(_relay_text(each.security) for each in programs)

@@ -11,7 +11,7 @@ import pytest
 from clawchat.values.address import Address
 from lab.backends.netns.world import opened
 from lab.gate.ground import Ground, Socket
-from lab.gate.grounds.namespaces import NamespaceGround
+from lab.gate.grounds.machines import MachineGround
 from lab.gate.grounds.simulated import SimulatedGround
 from lab.gate.trial import run_instantly
 from lab.model.plan import HOST_NETWORK, Plan, plan
@@ -128,7 +128,7 @@ def test_both_hear_the_same(seed: int) -> None:
     steps = script(seed)
     simulated = run_instantly(converse(SimulatedGround(made), made, steps))
     with opened(made) as world:
-        real = asyncio.run(converse(NamespaceGround(world), made, steps))
+        real = asyncio.run(converse(MachineGround(world), made, steps))
     differences = [
         (preset, number, step, ours, theirs)
         for preset, mine, its in zip(PRESETS, simulated, real, strict=True)

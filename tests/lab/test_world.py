@@ -19,7 +19,7 @@ from clawchat.values.address import Address
 from lab import netns
 from lab.backends.netns.world import World, opened
 from lab.gate.ground import Arrival, heard_from, reaches
-from lab.gate.grounds.namespaces import NamespaceGround, NamespaceSocket
+from lab.gate.grounds.machines import MachineGround, MachineSocket
 from lab.model.link import CLEAN, Link
 from lab.model.plan import Plan, plan
 from lab.model.presets import preset
@@ -59,9 +59,9 @@ def world() -> Iterator[World]:
 
 
 @contextlib.contextmanager
-def sockets(world: World, *ends: tuple[str, int]) -> Iterator[list[NamespaceSocket]]:
+def sockets(world: World, *ends: tuple[str, int]) -> Iterator[list[MachineSocket]]:
     """Lend sockets of peers and hosts."""
-    ground, plan = NamespaceGround(world), world.plan
+    ground, plan = MachineGround(world), world.plan
 
     def address(node: str) -> str:
         return plan.peers[node].address if node in plan.peers else plan.hosts[node].addresses[0]
@@ -223,7 +223,7 @@ def cabled(link: Link, host_link: Link = CLEAN) -> Plan:
     return plan(Topology("cabled", (gateway,), (Peer("p", "g"),), (Host("host", link=host_link),)))
 
 
-async def flood(near: NamespaceSocket, far: NamespaceSocket, count: int) -> list[int]:
+async def flood(near: MachineSocket, far: MachineSocket, count: int) -> list[int]:
     """Send numbered datagrams and return the numbers in the order of their arrival."""
     for number in range(count):
         near.send(b"%d" % number, far.address)

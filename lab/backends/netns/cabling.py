@@ -49,8 +49,11 @@ class Cabling:
     commands: dict[str, list[str]] = field(default_factory=dict)
 
 
-def cabling(plan: Plan) -> Cabling:
-    """Return how the machines of a plan are joined."""
+def cabling(plan: Plan, *, segments: bool = False) -> Cabling:
+    """Return how the machines of a plan are joined.
+
+    With `segments` all cables that end in one device are one network that several machines can be plugged into.
+    """
     made = Cabling([ROUTER, *plan.hosts, *plan.gateways, *plan.peers])
     made.commands = {node: ["link set lo up"] for node in made.nodes}
     for number, host in enumerate(plan.hosts.values(), 1):
@@ -71,7 +74,7 @@ def cabling(plan: Plan) -> Cabling:
         if gateway.behind is None:
             edges += 1
             _join_router(made, gateway, f"g{edges}")
-        _lay_inside(made, plan, gateway)
+        _lay_inside(made, plan, gateway, segments=segments)
     return made
 
 
@@ -90,7 +93,7 @@ def _join_router(made: Cabling, gateway: PlannedGateway, port: str) -> None:
     ]
 
 
-def _lay_inside(made: Cabling, plan: Plan, gateway: PlannedGateway) -> None:
+def _lay_inside(made: Cabling, plan: Plan, gateway: PlannedGateway, *, segments: bool) -> None:
     """Join a gateway with all that stands on its inside."""
     peers = [one for one in plan.peers.values() if one.gateway == gateway.name]
     inner = [one for one in plan.gateways.values() if one.behind == gateway.name]
@@ -98,8 +101,8 @@ def _lay_inside(made: Cabling, plan: Plan, gateway: PlannedGateway) -> None:
     if not members:
         return
     commands = made.commands[gateway.name]
-    if len(members) == 1:
-        ports = [LAN]
+    if segments or len(members) == 1:
+        ports = [LAN] * len(members)
     else:
         # One device has to be called lan, so several cables end in a bridge of that name.
         ports = [f"{LAN}{number}" for number in range(1, len(members) + 1)]

@@ -114,18 +114,19 @@ RULE_SETS: Final = (
 def choose(nat: Nat, rules: str) -> RuleSet | None:
     """Return the rule set that makes this NAT: the first of a flavour, or the one of that name; None for none at all.
 
-    Raises RulesError.
+    Of several flavours with commas between them the first that can is taken. Raises RulesError.
     """
     if not nat.translates:
         return None
-    named = [one for one in RULE_SETS if rules in {one.flavour, one.name}]
-    if not named:
-        raise RulesError(f"no rule set and no flavour is called {rules!r}")
-    fitting = next((one for one in named if one.makes(nat)), None)
-    if fitting is None:
-        kind = f"{nat.mapping} mapping, {nat.filtering} filtering, {nat.allocation}, hairpin {nat.hairpin}"
-        raise RulesError(f"no rule set of {rules!r} makes this NAT ({kind}); the simulator can")
-    return fitting
+    for word in rules.split(","):
+        named = [one for one in RULE_SETS if word in {one.flavour, one.name}]
+        if not named:
+            raise RulesError(f"no rule set and no flavour is called {word!r}")
+        fitting = next((one for one in named if one.makes(nat)), None)
+        if fitting is not None:
+            return fitting
+    kind = f"{nat.mapping} mapping, {nat.filtering} filtering, {nat.allocation}, hairpin {nat.hairpin}"
+    raise RulesError(f"no rule set of {rules!r} makes this NAT ({kind}); the simulator can")
 
 
 def text(rule_set: RuleSet, nat: Nat, *, wan: str, inside: Sequence[str]) -> str:

@@ -12,44 +12,25 @@ from pathlib import Path
 from typing import Final
 
 from lab import netns
+from lab.backends.cuts import Cuts
 from lab.backends.netns import rules
 from lab.backends.netns.cabling import Cable, End, cabling
 from lab.backends.netns.impair import loss_rules, netem_arguments, netem_missing
+from lab.backends.netns.machine import CHECKOUT, NamespaceMachine
 from lab.backends.netns.wire import Wire, WireEnd
 from lab.model.nat import Lifetime
 from lab.model.plan import Plan
 from lab.model.topology import ROUTER
 from lab.netns import Namespace
 
-CHECKOUT: Final = Path(__file__).resolve().parents[3]
-"""The folder from which `lab` can be imported."""
-
 WIRE_TIMEOUT: Final = 10.0
 """Seconds the wire program may take to leave; it does so at once."""
-
-CUT: Final = """table ip cut {
-  set nodes {
-    type ipv4_addr
-  }
-  set pairs {
-    type ipv4_addr . ipv4_addr
-  }
-  chain forward {
-    type filter hook forward priority -20; policy accept;
-  }
-}
-flush chain ip cut forward
-add rule ip cut forward ip saddr @nodes drop
-add rule ip cut forward ip daddr @nodes drop
-add rule ip cut forward ip saddr . ip daddr @pairs drop
-"""
-"""How the router cuts nodes off, from everybody or from each other; loading it again changes nothing."""
 
 _worlds = itertools.count(1)
 """Distinguishes the worlds of one process in the names of their namespaces."""
 
 
-class World:
+class World(Cuts):
     """The namespaces of one plan; `build` makes them and `close` removes them."""
 
     def __init__(self, plan: Plan, *, seed: int = 0, rules_of: Mapping[str, str] | None = None) -> None:
@@ -63,6 +44,10 @@ class World:
     def namespace(self, node: str) -> Namespace:
         """Return the namespace of a node: a peer, a gateway, a host or the router."""
         return self._namespaces[node]
+
+    def machine(self, node: str) -> NamespaceMachine:
+        """Return a node, to make sockets and start programs there."""
+        return NamespaceMachine(self._namespaces[node])
 
     @property
     def namespaces(self) -> Mapping[str, Namespace]:
@@ -169,34 +154,13 @@ class World:
         self.load(gateway, self.rules(gateway))
         namespace.run("conntrack", "-F")
 
-    def cut(self, node: str) -> None:
-        """Let the router drop whatever comes from a host or a gateway next to it, or goes there."""
-        added = "\n".join(f"add element ip cut nodes {{ {address} }}" for address in self._addresses(node))
-        self._namespaces[ROUTER].run("nft", "-f", "-", text=f"{CUT}{added}\n")
+    def network(self, node: str) -> Path:
+        """Return the file of a node's network namespace."""
+        return self._namespaces[node].path
 
-    def mend(self, node: str) -> None:
-        """Undo a cut."""
-        for address in self._addresses(node):
-            self._namespaces[ROUTER].run("nft", "delete", "element", "ip", "cut", "nodes", f"{{ {address} }}")
-
-    def part(self, one: str, others: Sequence[str]) -> None:
-        """Let the router drop whatever a host or a gateway next to it and these other ones send each other."""
-        self._namespaces[ROUTER].run("nft", "-f", "-", text=f"{CUT}{self._pairs('add', one, others)}")
-
-    def join(self, one: str, others: Sequence[str]) -> None:
-        """Undo a parting."""
-        self._namespaces[ROUTER].run("nft", "-f", "-", text=self._pairs("delete", one, others))
-
-    def _pairs(self, verb: str, one: str, others: Sequence[str]) -> str:
-        far = [address for other in others for address in self._addresses(other)]
-        ways = [way for here in self._addresses(one) for there in far for way in ((here, there), (there, here))]
-        return f"{verb} element ip cut pairs {{ {', '.join(' . '.join(way) for way in ways)} }}\n"
-
-    def _addresses(self, node: str) -> tuple[str, ...]:
-        if node in self.plan.hosts:
-            return self.plan.hosts[node].addresses
-        gateway = self.plan.gateways[node]
-        return (gateway.wan, *gateway.delegated)
+    def load_router(self, text: str) -> None:
+        """Have the router read nft commands."""
+        self._namespaces[ROUTER].run("nft", "-f", "-", text=text)
 
     def close(self) -> None:
         """Remove everything; harmless when there is nothing (left)."""

@@ -1,4 +1,4 @@
-"""Network namespaces as a ground: real sockets in many namespaces, all of them in this one process."""
+"""Real networks as a ground: sockets in many namespaces or containers, all of them in this one process."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from clawchat.values.address import Address
-from lab.backends.netns.world import World
+from lab.backends.machine import World
 from lab.gate.ground import Arrival
 from lab.model.plan import Plan
 
@@ -36,7 +36,7 @@ BACKLOG: Final = 64
 """Connections that wait to be taken up; nobody takes them, since being connected is all that is asked."""
 
 
-class NamespaceSocket:
+class MachineSocket:
     """A real UDP socket in some namespace."""
 
     def __init__(self, made: socket.socket, address: Address) -> None:
@@ -96,21 +96,20 @@ class NamespaceSocket:
                     self._refusals += (type_, code) == ICMP_UNREACHABLE
 
 
-class NamespaceGround:
-    """A plan built of namespaces."""
+class MachineGround:
+    """A plan built of namespaces or containers."""
 
     def __init__(self, world: World) -> None:
         self.plan: Plan = world.plan
         self._world = world
 
-    def open(self, node: str, address: Address) -> NamespaceSocket:
+    def open(self, node: str, address: Address) -> MachineSocket:
         """Open a socket of a node."""
-        with self._world.namespace(node).entered():
-            made = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        made = self._world.machine(node).socket(socket.SOCK_DGRAM)
         made.setblocking(False)
         made.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
         made.bind(address)
-        return NamespaceSocket(made, address)
+        return MachineSocket(made, address)
 
     def now(self) -> float:
         """Return the machine's time."""
@@ -122,9 +121,7 @@ class NamespaceGround:
 
     async def connects(self, node: str, to: Address) -> bool:
         """Open a TCP connection and close it again."""
-        with self._world.namespace(node).entered():
-            made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        with made:
+        with self._world.machine(node).socket(socket.SOCK_STREAM) as made:
             made.setblocking(False)
             try:
                 async with asyncio.timeout(CALL_PATIENCE):
@@ -138,8 +135,7 @@ class NamespaceGround:
         """Accept TCP connections at these ports of a public host for a while."""
         with contextlib.ExitStack() as stack:
             for port in ports:
-                with self._world.namespace(host).entered():
-                    made = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
+                made = stack.enter_context(self._world.machine(host).socket(socket.SOCK_STREAM))
                 made.bind((self.plan.hosts[host].addresses[0], port))
                 made.listen(BACKLOG)
             yield
