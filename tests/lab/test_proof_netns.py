@@ -14,8 +14,9 @@ from clawchat.crypto.keylog import KeyRing, parse
 from clawchat.net import control
 from clawchat.wire.dissect import Kind
 from clawchat.wire.frames import Stream
+from lab.backends.netns.machine import environment
 from lab.backends.netns.world import opened
-from lab.matrix.programs import KEYS, environment, keylog, relay, server
+from lab.matrix.programs import KEYS, keylog, relay, server
 from lab.matrix.tapes import Tapes
 from lab.model.plan import plan
 from lab.model.topology import Host, row
@@ -50,9 +51,9 @@ def tape(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Tape]:
         networks = {node: each.path for node, each in world.namespaces.items()}
         with Tapes(wanted, networks, place) as tapes:
             file = tapes.begin(PAIR, ["g1", "g2"])
-            hub = relay(world.namespace("relay"), place / "relay")
+            hub = relay(world.machine("relay"), place / "relay")
             hub.wait_for("started")
-            home = server(world.namespace("g2-a"), place / "server", [hub.security / "relay.sec"])
+            home = server(world.machine("g2-a"), place / "server", [hub.security / "relay.sec"])
             home.wait_for("relay-joined")
             words = ["connect", str(home.invite("anna")), "--name", NAME, "--listen", "2", *keylog(place / "client")]
             (place / "client").mkdir(mode=0o700)
