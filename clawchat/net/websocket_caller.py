@@ -54,6 +54,9 @@ class Desk(Protocol):
     def knows(self, path: str) -> bool:
         """Tell whether a caller asks for what only members know of."""
 
+    def turned_away(self) -> None:
+        """Note that a caller asked for something else."""
+
     def opened(self, caller: Caller) -> Path:
         """Give a caller that has upgraded a port."""
 
@@ -234,6 +237,7 @@ class Caller(asyncio.Protocol):
 
     def _refuse(self, status: HTTPStatus) -> None:
         """Answer as any web server does, and hang up."""
+        self._desk.turned_away()
         body = b"" if self._head.startswith(b"HEAD ") else f"<h1>{status} {status.phrase}</h1>\n".encode()
         head = (
             f"HTTP/1.1 {status} {status.phrase}\r\nDate: {formatdate(usegmt=True)}\r\nContent-Type: text/html\r\n"

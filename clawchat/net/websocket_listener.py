@@ -33,6 +33,7 @@ class ListenerFigures(NamedTuple):
     connections: int
     websockets: int
     refused: int
+    strangers: int
     dropped: int
 
 
@@ -51,6 +52,7 @@ class Listener:
         self._callers: set[Caller] = set()
         self._by_site: Counter[str] = Counter()
         self._refused = 0
+        self._strangers = 0
         self._dropped = 0
         self._server: asyncio.Server | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -81,7 +83,7 @@ class Listener:
         """Return what was done so far."""
         opened = [caller for caller in self._callers if caller.path is not None]
         dropped = self._dropped + sum(caller.outbox.dropped for caller in opened)
-        return ListenerFigures(len(self._callers), len(opened), self._refused, dropped)
+        return ListenerFigures(len(self._callers), len(opened), self._refused, self._strangers, dropped)
 
     # --- for callers -------------------------------------------------------------------------------
 
@@ -103,6 +105,10 @@ class Listener:
     def knows(self, path: str) -> bool:
         """Tell whether a path ends with the name of a door."""
         return path.rpartition("/")[2] in self._doors
+
+    def turned_away(self) -> None:
+        """Count a stranger."""
+        self._strangers += 1
 
     def opened(self, caller: Caller) -> Path:
         """Give a caller that has upgraded a port."""

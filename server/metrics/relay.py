@@ -43,3 +43,5 @@ class RelayMeters(SessionMeters):
             board.set(table.CONNECTIONS, callers.connections)
             board.set(table.WEBSOCKETS, callers.websockets)
             board.grown(table.CONNECTIONS_REFUSED, callers.refused)
+            board.grown(table.STRANGERS, callers.strangers)
+            board.grown(table.SLOW_READERS, callers.dropped)

@@ -114,6 +114,10 @@ BOXES_REFUSED: Final = _counter("relay_boxes_refused", "boxes that a member aske
 CONNECTIONS: Final = _gauge("relay_websocket_connections", "TCP connections that are open, members' and strangers'")
 WEBSOCKETS: Final = _gauge("relay_websockets", "those among them that carry members' datagrams")
 CONNECTIONS_REFUSED: Final = _counter("relay_websocket_connections_refused", "TCP connections above the limits")
+STRANGERS: Final = _counter("relay_websocket_strangers", "TCP connections that asked for what no member asks for")
+SLOW_READERS: Final = _counter(
+    "relay_websocket_dropped_datagrams", "datagrams that were dropped because a WebSocket's reader was slow"
+)
 
 COMMON: Final = (
     BUILD,
@@ -158,4 +162,6 @@ RELAY: Final = (
     CONNECTIONS,
     WEBSOCKETS,
     CONNECTIONS_REFUSED,
+    STRANGERS,
+    SLOW_READERS,
 )

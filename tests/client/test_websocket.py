@@ -19,7 +19,7 @@ import pytest
 from server.initialise import initialise
 from tests.client.conftest import LONG_ENOUGH, Home
 from tests.server.relaying import NOBODY, RunningRelay, name_relay, wait_until
-from tests.server.running import RunningServer
+from tests.server.running import RunningServer, command
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the tests ask over unix sockets")
 WaitFor = Callable[[subprocess.Popen[str], str], dict[str, Any]]
@@ -130,6 +130,9 @@ def test_everybody_says_that_it_is_a_websocket(home: Home, blocked: Blocked, wai
     told = blocked.relay.ask("status")
     assert told["websocket"]["websockets"] == 2
     assert told["members"] == 2
+    figures = command("relay", "metrics", "--directory", blocked.relay.directory).stdout
+    assert "clawchat_relay_websockets" in figures
+    assert "} 2" in next(line for line in figures.splitlines() if line.startswith("clawchat_relay_websockets"))
     client.communicate(timeout=LONG_ENOUGH)
 
 

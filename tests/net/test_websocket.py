@@ -204,6 +204,7 @@ def test_a_stranger_meets_an_ordinary_web_server(request_: bytes, status: int) -
             for word in (b"claw", b"relay", b"python"):
                 assert word not in answer.lower()
             assert found.listener.figures().websockets == 0
+            assert found.listener.figures().strangers == (status != 426)
 
     within(body)
 
