@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from typing import Final
 import pytest
 
 from tests.conftest import require
-from tests.operations.machine import INSTALL, UNITS, boot_copy
+from tests.operations.machine import CHECKOUT, INSTALL, UNITS, boot_copy
 
 MAX_EXPOSURE: Final = 1.5
 UNIT_FILES: Final = sorted(UNITS.glob("*.service"))
@@ -92,3 +93,30 @@ def test_a_real_systemd_runs_the_server_and_restarts_it_when_it_stalls(tmp_path:
     assert re.search(r"CapEff:\s+0000000000000000\nNoNewPrivs:\s+1\nSeccomp:\s+2\n", told), told
     assert "healthy again" in lines
     assert "NRestarts=1" in lines
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_real_systemd_runs_a_relay_on_the_port_of_the_web(tmp_path: Path) -> None:
+    text = (CHECKOUT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
+    found = re.search(r"<!-- drop-in: low ports -->\n\n```text\n(.*?)```", text, re.DOTALL)
+    assert found
+    folder = "/etc/systemd/system/clawchat-relay.service.d"
+    prepare = (
+        f"{INSTALL} --no-start; {INSTALL} --relay --no-start; mkdir -p {folder};"
+        f" printf '{found[1]}' >{folder}/override.conf;"
+        " printf 'websocket: {port: 443}\\nrelay: {ip: 127.0.0.1}\\n' >/etc/clawchat-relay/relay.yaml"
+    )
+    probe = """
+    systemctl start clawchat-relay
+    clawchat-server relay health
+    clawchat-server relay status --json
+    grep -E '^CapEff:' /proc/$(systemctl show --property=MainPID --value clawchat-relay)/status
+    stat -c '%A %U %n' /run/clawchat-relay/relay.prom
+    """
+    told = boot_copy(tmp_path / "scratch", prepare, probe, seconds=200)
+    lines = told.splitlines()
+    assert lines[0] == "healthy", told
+    assert json.loads(lines[1])["websocket"]["port"] == "127.0.0.1:443"
+    assert re.search(r"CapEff:\s+0000000000000400\n", told), told  # CAP_NET_BIND_SERVICE alone
+    assert "-rw-r--r-- clawchat-relay /run/clawchat-relay/relay.prom" in lines
