@@ -132,6 +132,68 @@ def test_every_alert_is_tried() -> None:
     assert [rule["alert"] for rule in rules() if f"alertname: {rule['alert']}" not in tried] == []
 
 
+class TestCompose:
+    """The profile ``monitoring`` of compose.yaml fits what it mounts and what it asks."""
+
+    @pytest.fixture
+    def services(self) -> dict[str, dict[str, Any]]:
+        found = yaml.safe_load((CHECKOUT / "compose.yaml").read_text(encoding="utf-8"))["services"]
+        assert isinstance(found, dict)
+        return found
+
+    def test_what_the_programs_write_is_what_node_exporter_reads(self, services: dict[str, dict[str, Any]]) -> None:
+        (silent,) = (rule["expr"] for rule in rules() if rule["alert"] == "ClawChatSilent")
+        for name in ("server", "relay"):
+            (file,) = (each.partition("=")[2] for each in services[name]["environment"] if "METRICS_TEXTFILE" in each)
+            assert f"figures:{Path(file).parent}" in services[name]["volumes"]
+            assert Path(file).stem in silent
+        assert services["node-exporter"]["volumes"] == ["figures:/figures:ro"]
+        assert "--collector.textfile.directory=/figures" in services["node-exporter"]["command"]
+
+    def test_what_prometheus_asks_is_there(self, services: dict[str, dict[str, Any]]) -> None:
+        config = yaml.safe_load((MONITORING / "prometheus.yml").read_text(encoding="utf-8"))
+        targets = [
+            target for job in config["scrape_configs"] for each in job["static_configs"] for target in each["targets"]
+        ]
+        assert [target.partition(":")[0] in services for target in targets] == [True]
+        source = yaml.safe_load((MONITORING / "grafana/provisioning/datasources/prometheus.yaml").read_text())
+        assert source["datasources"][0]["url"] == "http://prometheus:9090"
+
+    def test_what_is_mounted_exists_and_can_not_be_written(self, services: dict[str, dict[str, Any]]) -> None:
+        mounted = [each for service in services.values() for each in service.get("volumes", ()) if each.startswith(".")]
+        assert len(mounted) == 4
+        for each in mounted:
+            source, target, mode = each.split(":")
+            assert (CHECKOUT / source).exists(), source
+            assert mode == "ro", target
+
+    def test_the_dashboard_lies_where_grafana_looks(self, services: dict[str, dict[str, Any]]) -> None:
+        provider = yaml.safe_load((MONITORING / "grafana/provisioning/dashboards/clawchat.yaml").read_text())
+        folder = provider["providers"][0]["options"]["path"]
+        assert f"./docker/monitoring/grafana/dashboards:{folder}:ro" in services["grafana"]["volumes"]
+
+    def test_nothing_is_open_to_the_network_and_every_image_is_named_exactly(
+        self, services: dict[str, dict[str, Any]]
+    ) -> None:
+        watching = {name: each for name, each in services.items() if each.get("profiles") == ["monitoring"]}
+        assert set(watching) == {"node-exporter", "prometheus", "grafana"}
+        ports = [port for each in watching.values() for port in each.get("ports", ())]
+        assert ports == ["127.0.0.1:3000:3000"]
+        assert all(re.search(r":v?\d+\.\d+\.\d+$", each["image"]) for each in watching.values())
+        assert all("network_mode" not in each for each in watching.values())
+
+    def test_compose_reads_it(self) -> None:
+        if shutil.which("docker-compose") is None:
+            pytest.skip("docker-compose is not here")
+        told = subprocess.run(
+            ["docker-compose", "-f", str(CHECKOUT / "compose.yaml"), "--profile", "monitoring", "config", "-q"],
+            check=False,
+            capture_output=True,
+            text=True,
+        )
+        assert told.returncode == 0, told.stderr
+
+
 @contextlib.contextmanager
 def writing(folder: Path) -> Iterator[Path]:
     """Run a server and a relay that write their figures into one directory."""
