@@ -27,12 +27,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
     if config.getoption("--bench"):
         return
     measurements = [item for item in items if item.get_closest_marker("bench")]
     if measurements:
         config.hook.pytest_deselected(items=measurements)
         items[:] = [item for item in items if not item.get_closest_marker("bench")]
+
+
+def _group(item: pytest.Item) -> str:
+    """Name what runs on one worker, one after the other: a file, as its fixtures want, or all networks of an area."""
+    file = item.path.relative_to(item.config.rootpath)
+    return f"{file.parts[1]} networks" if item.get_closest_marker("netns") else file.as_posix()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
