@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from itertools import count
 from random import Random
@@ -20,7 +21,7 @@ FIRST_PORT = 50_001
 class Party:
     """An endpoint at one node, driven by the internet's clock. ``on_event`` is told every event but those of ports.
 
-    ``sent`` counts datagrams.
+    ``sent`` counts datagrams, ``sent_to`` by where they went.
     """
 
     def __init__(  # noqa: PLR0913 - what an end needs
@@ -35,6 +36,7 @@ class Party:
     ) -> None:
         self.node = node
         self.sent = 0
+        self.sent_to: Counter[str] = Counter()
         self.depth: Depth | None = None
         self.endpoint = Endpoint(random=Random(f"{seed}:{node}").randbytes, config=config)
         self._internet = internet
@@ -149,6 +151,7 @@ class Party:
             if source is None:
                 continue
             self.sent += 1
+            self.sent_to[path.remote.host] += 1
             self._internet.send(self.node, Datagram(source, path.remote, data[at : at + size], ttl))
 
     def _on_timeout(self) -> None:
