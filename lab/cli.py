@@ -24,6 +24,7 @@ from lab.commands.replay import replay
 from lab.commands.scene import scene
 from lab.commands.shared import EXIT_MISSING, EXIT_USAGE
 from lab.commands.study import study
+from lab.commands.sweep import sweep
 from lab.commands.verify import verify
 from lab.endings import clean_up_when_ended
 
@@ -46,6 +47,7 @@ main.add_command(scene)
 main.add_command(decrypt)
 main.add_command(replay)
 main.add_command(study)
+main.add_command(sweep)
 
 
 def run() -> None:

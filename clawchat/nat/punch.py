@@ -50,10 +50,11 @@ class Shot(NamedTuple):
 
 
 class Lane(NamedTuple):
-    """Paths to prime and paths to probe; mostly they are the same."""
+    """Paths to prime and paths to probe, which mostly are the same; those of ``once`` are probed once a round."""
 
     prime: tuple[Path, ...]
     fire: tuple[Path, ...]
+    once: tuple[Path, ...] = ()
 
 
 class Puncher:
@@ -178,6 +179,11 @@ class Puncher:
         if len(self._lanes) > 1:
             self._end_round(now)
 
+    def pause(self, *, until: float) -> None:
+        """Leave what comes next for a while."""
+        if self._lanes:
+            self.deadline = max(self.deadline, until)
+
     def take(self, *, now: float) -> list[Shot]:
         """Return the probes to send now, and move on."""
         if now < self.deadline:
@@ -195,6 +201,7 @@ class Puncher:
             shots = [Shot(path, ttl) for path in lane.prime]
             if self._peer_ready >= self._round:
                 self._fire(now)
+                return shots if lane.fire is not lane.prime else []  # what is fired opens our NAT as well
             return shots
         if self.stage is Stage.PRIMED:
             # the peer never said it was ready: begin again
@@ -213,7 +220,8 @@ class Puncher:
             self.fired_at = now
         # what opened the NAT may have got lost; where probes go out of the same ports they do it themselves
         again = [] if lane.fire is lane.prime else [Shot(path, self.prime_ttl) for path in lane.prime]
-        return again + [Shot(path, None) for path in lane.fire]
+        first = lane.once if self._fired == 1 else ()
+        return again + [Shot(path, None) for path in (*lane.fire, *first)]
 
     def _fire(self, now: float) -> None:
         self.stage = Stage.FIRING

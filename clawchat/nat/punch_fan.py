@@ -18,7 +18,7 @@ from clawchat.nat.punch import Shot
 from clawchat.nat.punch_plan import Move
 from clawchat.values.address import MAX_PORT, Address, Path
 from clawchat.values.habit import Habit
-from clawchat.values.limits import FAN_LADDER, FAN_OPENERS, FAN_PROBES, FAN_RATE
+from clawchat.values.limits import FAN_LADDER, FAN_OPENERS, FAN_PROBES, FAN_RATE, FAN_SPRINT, FAN_SPRINT_RATE
 from clawchat.values.timers import NEVER
 
 FIRST_PORT: Final = 1024
@@ -140,7 +140,9 @@ class Fan:
         if self._sent >= FAN_PROBES:
             self.deadline = NEVER
             return []
-        due = min(FAN_PROBES, int((now - self._started) * FAN_RATE) + 1)
+        elapsed = now - self._started
+        sprinted = min(elapsed, FAN_SPRINT)
+        due = min(FAN_PROBES, int(sprinted * FAN_SPRINT_RATE + (elapsed - sprinted) * FAN_RATE) + 1)
         shots = []
         while self._sent < due:
             self._sent += 1

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from clawchat.session.initiator import Attempt
 from clawchat.session.outbound import Transmit
-from clawchat.values.address import Path
+from clawchat.values.address import Address, Path
 from clawchat.values.timers import NEVER
 
 
@@ -51,11 +51,11 @@ class Attempts(Collection[bytes]):
             if attempt.id == attempt_id:
                 self.forget(attempt)
 
-    def add_path(self, attempt_id: int, path: Path, *, now: float) -> None:
-        """Let an attempt try one more path, beginning now."""
+    def add_path(self, attempt_id: int, path: Path, own: Sequence[Address], *, now: float) -> None:
+        """Let an attempt try one more path, beginning now; ``own`` is where we may be reached."""
         for attempt in self._by_cid.values():
             if attempt.id == attempt_id:
-                attempt.add_path(path)
+                attempt.add_path(path, own)
                 attempt.hurry(now=now)
 
     def offer(self, attempt_id: int, *, prime_ttl: int | None, now: float) -> bytes:

@@ -154,7 +154,7 @@ class Endpoint(Carried, Surveying, Compromising):
         A session keeps a relayed path in reserve; a WebSocket it takes into use, and leaves it for a UDP path that
         answers.
         """
-        self._attempts.add_path(attempt_id, path, now=now)
+        self._attempts.add_path(attempt_id, path, self.told(path), now=now)
         session = self._sessions.get(attempt_id)
         if session is None:
             return
@@ -246,6 +246,9 @@ class Endpoint(Carried, Surveying, Compromising):
         self._half_open.add(session_id)
         self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
         self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
+        punching = self._sessions[session_id].machines.punching
+        if punching is not None:
+            punching.prime(answer.agreement.peer_candidates, now=now)
 
     def _answer(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> Answer:
         if len(self._half_open) >= self.config.max_half_open or len(self._sessions) >= self.config.max_sessions:
@@ -256,7 +259,7 @@ class Endpoint(Carried, Surveying, Compromising):
             path,
             cid=self._new_cid(),
             header_key=self._header_key,
-            candidates=self.candidates,
+            candidates=self.told(path),
             keylog=self._keylog,
             bucket=int((now + self.unix_offset) // BUCKET_SECONDS),
             now=now,
@@ -268,6 +271,8 @@ class Endpoint(Carried, Surveying, Compromising):
         self._add(welcomed.agreement, welcomed.secrets, attempt.id, path, rtt=welcomed.rtt, now=now)
         session = self._sessions[attempt.id]
         self._note_welcome(session, attempt.relayed_paths(), path, sent_at=now - welcomed.rtt, now=now)
+        if session.machines.punching is not None:
+            session.machines.punching.told(welcomed.told)
 
     def transmits(self, *, now: float) -> list[Transmit]:
         """Return what may be sent now, a bounded share of it; views are valid until the next call.

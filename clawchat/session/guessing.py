@@ -42,7 +42,16 @@ class Guessing:
         """Return when there is something to do."""
         return self._due if self._fan is None else self._fan.deadline
 
-    def consider(self, pair: Pair, addresses: tuple[Address, ...], peer: Habit, *, fired_at: float, now: float) -> None:
+    def consider(  # noqa: PLR0913 - the two ends, and what plain probes had
+        self,
+        pair: Pair,
+        addresses: tuple[Address, ...],
+        peer: Habit,
+        *,
+        fired_at: float,
+        round_trip: float,
+        now: float,
+    ) -> None:
         """Begin a fan if one suits, plain probes had their time, and nobody else guesses."""
         if self._done or self._fan is not None:
             return
@@ -54,7 +63,7 @@ class Guessing:
         if move not in _FANS:
             self._due = NEVER
             return
-        due = fired_at if scout.memory.winner(pair) is move else fired_at + FAN_DELAY
+        due = fired_at if scout.memory.winner(pair) is move else fired_at + min(FAN_DELAY, 1.5 * round_trip)
         due = max(due, self._wait_until)
         if now < due:
             self._due = due

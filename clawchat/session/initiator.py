@@ -36,14 +36,16 @@ _UNIT = 1 << 16
 class _Try(NamedTuple):
     noise: Initiator
     sent_at: float
+    told: tuple[Address, ...]
 
 
 class Welcomed(NamedTuple):
-    """What a WELCOME yields; ``rtt`` in seconds."""
+    """What a WELCOME yields; ``rtt`` in seconds, ``told`` is where its HELLO said that we may be reached."""
 
     agreement: Agreement
     secrets: Secrets
     rtt: float
+    told: tuple[Address, ...]
 
 
 class Attempt:
@@ -105,9 +107,10 @@ class Attempt:
         """Return when the next HELLO is due, or the attempt ends."""
         return min(self._next_at, self.deadline)
 
-    def add_path(self, path: Path) -> None:
-        """Try one more path from the next HELLO on."""
+    def add_path(self, path: Path, own: Sequence[Address]) -> None:
+        """Try one more path from the next HELLO on, which says that we may be reached at ``own``."""
         self._paths.append(path)
+        self._own = tuple(own)
 
     def hurry(self, *, now: float) -> None:
         """Send the next HELLO now, and soon again: the network changed."""
@@ -162,7 +165,7 @@ class Attempt:
         datagram = seal_hello(
             self._credential, self._keys, noise, self._hello(now), random=self._random, size=size, keylog=self._keylog
         )
-        return datagram, _Try(noise, now)
+        return datagram, _Try(noise, now, self._own)
 
     def _hello(self, now: float) -> Hello:
         return Hello(self.cid, self._header_key, self._own, int((now + self._unix_offset) // BUCKET_SECONDS))
@@ -191,7 +194,7 @@ class Attempt:
                 peer_candidates=welcome.candidates,
                 observed=welcome.observed if welcome.observed.port else None,
             )
-            return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at)
+            return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at, attempt.told)
         raise reason
 
     def wipe(self) -> None:

@@ -275,7 +275,7 @@ class Machines:
         if path.relayed and self.role is Role.RESPONDER:
             self.rely_on(path, now=now)
         if self.punching is not None:
-            self.punching.on_challenge(path)
+            self.punching.on_challenge(path, now=now)
         if self.meeting is not None:
             self.meeting.on_challenge(path)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from clawchat.session.lanes import reached_alike
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address
 from clawchat.values.timers import NEVER
@@ -26,13 +27,18 @@ class Offers:
         self._told: tuple[Address, ...] = ()
         self._count = 0
         self._shown: tuple[object, ...] = ()
-        self._known = frozenset(known)
+        self._known = tuple(known)
 
     def tell(self, generation: int, addresses: tuple[Address, ...]) -> None:
         """Tell these addresses, too, at once; the offer has this generation at least."""
         self._told = addresses
         self._count = max(self._count, generation - 1)
         self.due_at = 0.0
+
+    def told(self, addresses: tuple[Address, ...]) -> None:
+        """Learn what the handshake has told, unless an offer has told more by now."""
+        if not self._count:
+            self._known = addresses
 
     def make_by(self, time: float) -> None:
         """Make an offer by then."""
@@ -49,7 +55,7 @@ class Offers:
             return None
         self._shown = shown
         self._count += 1
-        if frozenset(shown[0]) != self._known:
-            self._known = frozenset(shown[0])
+        if not reached_alike(self._known, shown[0], shown[2].ports):
             self.since = self._count
+        self._known = shown[0]
         return Candidates(self._count, *shown)

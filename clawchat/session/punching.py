@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from clawchat.nat.path import PathMachine
 from clawchat.nat.probing import Prober
-from clawchat.nat.punch import Lane, Puncher
+from clawchat.nat.punch import Puncher
 from clawchat.nat.punch_memory import Pair
 from clawchat.nat.punch_plan import Move
 from clawchat.nat.reasons import Reason
 from clawchat.session.guessing import Guessing
+from clawchat.session.lanes import lanes
 from clawchat.session.offering import Offers
 from clawchat.session.outbound import Outbound, Transmit
+from clawchat.session.priming import Priming
 from clawchat.session.reserve import Reserve
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
 from clawchat.values.habit import Ports
-from clawchat.values.limits import SETTLED, SILENT_FIRE, SURVEY_WAIT
+from clawchat.values.limits import REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
 
@@ -38,6 +40,7 @@ class Punching:
         "_paths",
         "_peer",
         "_peer_generation",
+        "_priming",
         "_prober",
         "_puncher",
         "_reserve",
@@ -58,6 +61,7 @@ class Punching:
         self._out = out
         self._world = world
         self._prober = Prober(world.random)
+        self._priming = Priming(self._prober)
         self._reserve = Reserve(self._prober, world.tunnelled, shows=role is Role.INITIATOR)
         self._reserve.add(fallback, now=now)
         self._puncher = Puncher(world.scout.prime_ttl)
@@ -65,8 +69,7 @@ class Punching:
         self._peer = Candidates(0, ())
         self._peer_generation = 0
         self._heard: Punch | None = None
-        # our HELLO may have left before we knew what a WELCOME tells
-        self._offers = Offers(world, world.candidates if role is Role.RESPONDER else ())
+        self._offers = Offers(world, world.scout.offer(world.candidates) if role is Role.RESPONDER else ())
         self._settled_at = now
         self._kept: int | None = None  # the port of a direct path that we asked for
         self._stranded = False  # whether we have left the relay in use
@@ -112,7 +115,7 @@ class Punching:
         if not same or not self._puncher.active:
             self._start(now=now)
             return
-        self._puncher.use(*self._lanes(now=now))
+        self._puncher.use(*lanes(self._world.scout, self._peer, now=now))
         if self._puncher.primed is not None:
             self._say(self._puncher.primed)
 
@@ -143,6 +146,20 @@ class Punching:
 
     # --- beginning ---------------------------------------------------------------------------------
 
+    def prime(self, candidates: tuple[Address, ...], *, now: float) -> None:
+        """Open our NATs towards a peer that has only asked, so that it may fire as soon as it hears of us."""
+        scout = self._world.scout
+        if self._world.direct_allowed and (found := lanes(scout, Candidates(0, candidates), now=now)):
+            self._priming.begin(found[0].prime, scout.prime_ttl, now=now)
+
+    def transmit_primes(self, out: list[Transmit], *, now: float) -> float:
+        """Append what ``prime`` decided; return when there is more."""
+        return self._priming.transmit(out, self._out, self._paths.current, now=now)
+
+    def told(self, addresses: tuple[Address, ...]) -> None:
+        """Learn what our HELLO has said of where we may be reached."""
+        self._offers.told(addresses)
+
     def begin(self, candidates: tuple[Address, ...], *, now: float) -> None:
         """Punch towards the peer's addresses, unless a direct path is in use."""
         if not self._peer_generation:
@@ -159,33 +176,17 @@ class Punching:
         if not self._world.direct_allowed:
             self.reason = Reason.RELAY_ONLY
             return
-        peer, lanes = self._peer, self._lanes(now=now)
+        found = lanes(self._world.scout, self._peer, now=now)
         heard = self._heard
         ready = heard.round if heard is not None and heard.generation >= self._offers.since else -1
         self._puncher.rtt = self._out.recovery.rtt.smoothed
-        self._puncher.begin(*lanes, peer_ready=ready, now=now)
+        self._puncher.begin(*found, peer_ready=ready, now=now)
         if not self._guessing.running:
             self._guessing.forget(now=now)
-        if not peer.addresses:
+        if not self._peer.addresses:
             self.reason = Reason.NO_ADDRESS
         else:
-            self.reason = Reason.WAITING_FOR_PEER if lanes else Reason.NO_PORT
-
-    def _lanes(self, *, now: float) -> list[Lane]:
-        """List our ports with the addresses of the peer that belong to them, those to try first first."""
-        scout, peer = self._world.scout, self._peer
-        main = scout.ways(peer.addresses)
-        if not main:
-            return []
-        spares = scout.spares()
-        if scout.habit(now=now).ports.symmetric:
-            # a probe from the port the peer will look for would spoil it at a gateway that takes what nobody asked for
-            return [Lane(main, scout.ways(peer.addresses, spares[:1]) or main)]
-        lanes = [Lane(main, main)]
-        if not peer.nat.ports.symmetric:
-            ways = [(Path(handle, to),) for handle, to in zip(spares, peer.spares, strict=False)]
-            lanes += [Lane(way, way) for way in ways]
-        return lanes
+            self.reason = Reason.WAITING_FOR_PEER if found else Reason.NO_PORT
 
     # --- sending -----------------------------------------------------------------------------------
 
@@ -195,7 +196,7 @@ class Punching:
         if offer is not None:
             self._out.control(encode(offer))
             if self._puncher.active:
-                self._puncher.use(*self._lanes(now=now))
+                self._puncher.use(*lanes(self._world.scout, self._peer, now=now))
         if self._paths.current.relayed:
             self._punch(now=now)
         if self._reserve.watch(self._paths.current, self._out.recovery, now=now):
@@ -219,8 +220,8 @@ class Punching:
                 puncher.announce = None
         if puncher.fired_at is None:
             return
-        guessing, peer = self._guessing, self._peer
-        guessing.consider(self._pair(), peer.addresses, peer.nat, fired_at=puncher.fired_at, now=now)
+        guessing, peer, rtt = self._guessing, self._peer, self._out.recovery.rtt.smoothed
+        guessing.consider(self._pair(), peer.addresses, peer.nat, fired_at=puncher.fired_at, round_trip=rtt, now=now)
         for path, ttl in guessing.take(now=now):
             self._prober.probe(path, ttl)
         silent = Reason.NO_ANSWER if now - puncher.fired_at >= SILENT_FIRE else Reason.LOOKING
@@ -231,10 +232,12 @@ class Punching:
 
     # --- what comes back ---------------------------------------------------------------------------
 
-    def on_challenge(self, path: Path) -> None:
+    def on_challenge(self, path: Path, *, now: float) -> None:
         """Ask back at once on a direct path that the peer has just shown to reach us."""
         if self._paths.current.relayed and not path.relayed and self._world.direct_allowed:
             self._prober.probe(path)
+            if self._role is Role.RESPONDER:
+                self._puncher.pause(until=now + REACHED_PAUSE)
 
     def on_port(self, *, now: float) -> None:
         """Use a port that has just been opened."""

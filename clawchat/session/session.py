@@ -229,7 +229,8 @@ class Session:
     def on_arrived(self, path: Path, *, probing: bool = False, now: float) -> None:
         """Note that authentic packets arrived by a path, which were but probes if ``probing``."""
         if self.state is State.HALF_OPEN and self.machines.may_open(path, probing=probing):
-            self._confirm(path, now=now)
+            # a probe by another path confirms as well, but is no move there
+            self._confirm(self.path if probing else path, now=now)
         elif self.state is State.CLOSING:
             self._closing.on_late_packet()
 
@@ -297,6 +298,8 @@ class Session:
             self.on_violation(ProtocolViolation(CloseCode.KEY_EXHAUSTED, "the session's key is used up"), now=now)
         if self.state in _TALKING or (self.state is State.HALF_OPEN and self.machines.meeting is not None):
             self._timers.set(Timer.PACING, self.machines.transmit(out, now=now) or NEVER)
+        elif self.state is State.HALF_OPEN and self.machines.punching is not None:
+            self._timers.set(Timer.PACING, self.machines.punching.transmit_primes(out, now=now))
         elif self.state is State.CLOSING and self._closing.due:
             out.append(self.machines.out.seal_last(self._closing.take(), self.path))
 

@@ -27,6 +27,7 @@ class _Endpoint(Protocol):
     _links: Links
     _scout: Scout
     config: EndpointConfig
+    candidates: tuple[Address, ...]
     path_errors: Counter[str]
 
     @property
@@ -68,6 +69,10 @@ class Surveying:
             return path.tunnelled
         link = self.sessions.get(self._links.session(path.port))
         return link is not None and link.path.tunnelled
+
+    def told(self: _Endpoint, path: Path) -> tuple[Address, ...]:
+        """List what a handshake by this path says of where we are: over a relay, all that a peer may punch towards."""
+        return self._scout.offer(self.candidates) if path.relayed and self.config.punch else self.candidates
 
     # --- ports -------------------------------------------------------------------------------------
 

@@ -133,6 +133,9 @@ JITTER: Final = 0.2
 BLIND_PRIME_TTL: Final = 5
 """The time to live of a priming packet when our own NATs were not counted: past two or three of them."""
 
+REACHED_PAUSE: Final = 0.1
+"""How long an end that does not decide leaves its own probes when one of the peer's has just reached it, seconds."""
+
 FIRE_TIMES: Final = (0.0, 0.02, 0.06, 0.14, 0.3)
 """When probes leave in one round, seconds after both ends are ready."""
 
@@ -154,11 +157,18 @@ SURVEY_LIFE: Final = 20.0
 WEBSOCKET_HEAD_START: Final = 0.3
 """How long a relay is tried by UDP alone before it is tried by WebSocket, too."""
 
+PRIMED_WORDS: Final = 2
+"""How often the answering end of a relayed handshake says that its NATs are open: one of them may get lost."""
+
+PRIMED_WORDS_INTERVAL: Final = 0.02
+"""How many seconds apart."""
+
 SURVEY_WAIT: Final = 0.05
 """How long an offer to the peer waits after an answer of a relay, so that one offer tells of several."""
 
 FAN_DELAY: Final = 0.3
-"""How long plain probes have before ports are guessed, seconds after the first of them."""
+"""How long plain probes have at most before ports are guessed, seconds after the first of them. One and a half
+round trips over the relay are enough: the peer begins half of one later, and the direct way is seldom longer."""
 
 FAN_INTERVAL: Final = 20.0
 """The time between two rounds of guessing of one process, so that a gateway's table is not filled."""
@@ -174,6 +184,12 @@ FAN_PROBES: Final = 1750
 
 FAN_RATE: Final = 250
 """Guesses a second."""
+
+FAN_SPRINT: Final = 0.25
+"""For how many seconds guessing begins faster than that: half of all attempts are over by then."""
+
+FAN_SPRINT_RATE: Final = 750
+"""Guesses a second in that time."""
 
 FAN_LADDER: Final = 64
 """How many ports both ends of two counting NATs open, all aimed at one port in the middle of what the peer opens."""

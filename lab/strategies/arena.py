@@ -33,7 +33,7 @@ from lab.strategies.rival_end import SERVER_PORT
 HOSTS: Final = ("relay-1", "relay-2")
 """Two, since a NAT shows how it chooses ports only to more than one remote end."""
 
-PATIENCE: Final = 60.0
+PATIENCE: Final = 40.0
 """Seconds after which an end that says nothing counts as hung: far more than any duel takes."""
 
 KEY_NAME: Final = "bootstrap.key"

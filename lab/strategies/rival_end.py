@@ -83,8 +83,10 @@ class RivalEnd:
             return
         deadline = self._rival.deadline
         wait = None if deadline == NEVER else max(deadline - time.monotonic(), 0.0)
+        # Unlike wait_for of Python 3.11 this never swallows that we are cancelled.
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._stirred.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self._stirred.wait()
 
     async def _port(self, number: int) -> asyncio.DatagramTransport:
         if number not in self._ports:

@@ -50,9 +50,15 @@ def test_probes_leave_at_their_times_once_both_are_ready() -> None:
     assert puncher.fired_at == 1.0
 
 
-def test_who_hears_first_primes_and_fires_at_once() -> None:
+def test_who_hears_first_fires_at_once_which_opens_its_own_nat_as_well() -> None:
     puncher = begun(LANES[0], peer_ready=0)
-    assert {shot.ttl for _, shot in drain(puncher, 0.0)} == {TTL, None}
+    assert {shot.ttl for _, shot in drain(puncher, 0.0)} == {None}
+    assert puncher.announce == 0
+
+
+def test_who_fires_from_another_port_primes_all_the_same() -> None:
+    puncher = begun(Lane(MAIN, SPARE), peer_ready=0)
+    assert [(shot.path, shot.ttl) for _, shot in drain(puncher, 0.0)][:2] == [(path, TTL) for path in MAIN]
 
 
 def test_a_silent_port_is_left_for_a_fresh_one_and_rests() -> None:
@@ -79,8 +85,11 @@ def test_the_wait_grows_with_the_round_trip() -> None:
 def test_opening_packets_go_further_on_the_last_spare() -> None:
     puncher = begun(*LANES)
     puncher.take(now=0.0)
-    puncher.on_punch(2, now=0.1)
-    assert puncher.take(now=0.1) == [Shot(OTHER[0], TTL + FURTHER)]
+    puncher.on_punch(0, now=0.0)
+    drain(puncher, SILENT_FIRE)
+    puncher.on_punch(1, now=SILENT_FIRE)
+    shots = [shot for _, shot in drain(puncher, 2 * SILENT_FIRE + 0.001)]
+    assert shots[-1] == Shot(OTHER[0], TTL + FURTHER)
 
 
 def test_a_struck_gateway_shortens_priming_and_changes_the_port() -> None:

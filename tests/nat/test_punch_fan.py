@@ -7,13 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clawchat.nat.punch import Shot
-from clawchat.nat.punch_fan import FIRST_PORT, OPEN_TIME, Fan, distinct
+from clawchat.nat.punch_fan import FIRST_PORT, OPEN_TIME, TICK, Fan, distinct
 from clawchat.nat.punch_memory import MAX_PAIRS, Memory, Pair
 from clawchat.nat.punch_plan import Move, following
 from clawchat.nat.suspicion import Suspicion
 from clawchat.values.address import Address
 from clawchat.values.habit import UNKNOWN, Habit, Ports
-from clawchat.values.limits import FAN_INTERVAL, FAN_LADDER, FAN_PAUSE, FAN_PROBES, SUSPECT_AFTER
+from clawchat.values.limits import (
+    FAN_INTERVAL,
+    FAN_LADDER,
+    FAN_PAUSE,
+    FAN_PROBES,
+    FAN_SPRINT,
+    FAN_SPRINT_RATE,
+    SUSPECT_AFTER,
+)
 from clawchat.values.timers import NEVER
 
 BASE = Address("203.0.113.7", 40_010)
@@ -72,7 +80,9 @@ def test_a_scatter_guesses_each_port_once_likely_ones_first_at_its_rate() -> Non
     assert len(ports) == len(set(ports)) == FAN_PROBES
     assert set(ports[:100]) == set(range(40_000, 40_100))
     assert min(ports) >= FIRST_PORT
-    assert shots[-1][0] == pytest.approx(7.0, abs=0.1)
+    assert shots[-1][0] == pytest.approx(6.5, abs=0.1)
+    early = sum(at <= FAN_SPRINT for at, _ in shots)
+    assert early == pytest.approx(FAN_SPRINT * FAN_SPRINT_RATE, abs=FAN_SPRINT_RATE * TICK)
 
 
 def test_openers_die_on_the_way_and_stay_open_as_long_as_the_peer_guesses() -> None:

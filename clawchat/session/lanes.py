@@ -1,0 +1,52 @@
+"""Which of our ports try which of the peer's addresses, and in what order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from clawchat.nat.punch import Lane
+from clawchat.nat.scope import is_public
+from clawchat.session.scouting import Scout
+from clawchat.values.address import Address, Path
+from clawchat.values.habit import Ports
+from clawchat.wire.frames import Candidates
+
+
+def lanes(scout: Scout, peer: Candidates, *, now: float) -> list[Lane]:
+    """List our ports with the addresses of the peer that belong to them, those to try first first."""
+    elsewhere = _elsewhere(scout, peer.addresses)
+    once = scout.ways(elsewhere)
+    main = scout.ways(each for each in peer.addresses if each not in elsewhere)
+    if not main:
+        return []
+    spares = scout.spares()
+    if scout.habit(now=now).ports.symmetric:
+        # a probe from the port the peer will look for would spoil it at a gateway that takes what nobody asked for
+        fresh = scout.ways((path.remote for path in main), spares[:1])
+        return [Lane(main, fresh or main, once)]
+    found = [Lane(main, main, once)]
+    if not peer.nat.ports.symmetric:
+        ways = [(Path(handle, to),) for handle, to in zip(spares, peer.spares, strict=False)]
+        found += [Lane(way, way) for way in ways]
+    return found
+
+
+def _elsewhere(scout: Scout, addresses: tuple[Address, ...]) -> frozenset[Address]:
+    """Return the inside addresses of a peer that has another public address than we: a network of its own.
+
+    Some tunnel may lead there all the same, so they are worth a try, but no more.
+    """
+    public = {each.host for each in addresses if is_public(each.host)}
+    if not public or scout.public_host() in {"", *public}:
+        return frozenset()
+    return frozenset(each for each in addresses if not is_public(each.host))
+
+
+def reached_alike(before: Iterable[Address], now: Iterable[Address], ports: Ports) -> bool:
+    """Tell whether a peer's NAT that was opened for these addresses of ours is open for those as well.
+
+    Where every destination sees another port it can be opened for our host alone.
+    """
+    if ports.symmetric:
+        return {each.host for each in before} == {each.host for each in now}
+    return set(before) == set(now)
