@@ -62,7 +62,7 @@ PEERS: Final = Mix(
     "peers",
     "Halkes and Pouwelse, UDP NAT and Firewall Puncturing in the Wild, NETWORKING 2011",
     "of the peers of a file-sharing network 79 % can't be reached from outside; 64 % are behind something that "
-    "can be punched, with a mapping for all destinations, and 11 % behind a NAT whose mapping depends on the destination",
+    "can be punched, and 11 % behind a NAT whose mapping depends on the destination",
     "that the 21 % which can be reached are half without a NAT and half behind full cones; that the 4 % left over let "
     "no UDP pass; which boxes make up the 64 % and the 11 %",
     (
