@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.values.address import Path
-from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, RELAY_PATIENCE
+from clawchat.values.limits import ANTI_AMPLIFICATION, BLOCK, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS, RELAY_PATIENCE
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
@@ -16,6 +16,15 @@ MAX_ANSWERS = 32
 An end that asks a relay with two addresses what it sees of three ports sends twelve challenges at once, and a busy
 relay reads them all in one turn. Without all answers a NAT that counts seems to take longer steps than it does.
 """
+
+
+PATH_PACKET = OVERHEAD + PATH_LENGTHS * BLOCK
+"""The longest packet that challenges a path, bytes."""
+
+
+def lengthened(frame: bytes, random: Callable[[int], bytes]) -> bytes:
+    """Return a frame with so many zeros behind it that its packet has no length of its own; zeros are PADDING."""
+    return frame + bytes(random(1)[0] % PATH_LENGTHS * BLOCK)
 
 
 class PathFrame(NamedTuple):
@@ -88,7 +97,8 @@ class PathMachine:
     def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
         """Answer a challenge on the path it came by, with the address it came from."""
         if len(self._answers) < MAX_ANSWERS:
-            self._answers.append(PathFrame(path, encode(PathResponse(challenge.token, path.remote))))
+            answer = encode(PathResponse(challenge.token, path.remote))
+            self._answers.append(PathFrame(path, lengthened(answer, self._random)))
             self.waiting = True
 
     def on_response(self, response: PathResponse) -> bool:
@@ -128,5 +138,6 @@ class PathMachine:
             self.deadline = now + timeout
             if self._budget >= cost:
                 self._budget -= cost
-                frames.append(PathFrame(self._candidate, encode(PathChallenge(self._token))))
+                challenge = encode(PathChallenge(self._token))
+                frames.append(PathFrame(self._candidate, lengthened(challenge, self._random)))
         return frames

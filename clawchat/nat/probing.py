@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from clawchat.nat.path import PathFrame
+from clawchat.nat.path import PathFrame, lengthened
 from clawchat.values.address import Path
 from clawchat.values.limits import MAX_PROBES
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
@@ -55,7 +55,7 @@ class Prober:
             if len(self._outstanding) >= MAX_PROBES:
                 del self._outstanding[next(iter(self._outstanding))]
             self._outstanding[token] = _Probe(path, now)
-            frames.append(PathFrame(path, encode(PathChallenge(token)), ttl))
+            frames.append(PathFrame(path, lengthened(encode(PathChallenge(token)), self._random), ttl))
         self._queue.clear()
         return frames
 

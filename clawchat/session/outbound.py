@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.nat.mtu import MtuProber
-from clawchat.nat.path import PathFrame, PathMachine
+from clawchat.nat.path import PATH_PACKET, PathFrame, PathMachine
 from clawchat.session.keys import SendKeys
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
@@ -15,7 +15,6 @@ from clawchat.transport.runs import SentRun, StreamRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Path
 from clawchat.values.limits import (
-    BLOCK,
     MAX_DELAY_ACK,
     MAX_PACKET_NUMBER,
     MAX_PENDING_DATAGRAMS,
@@ -324,7 +323,7 @@ class Outbound:
 
     def _send_path_frames(self, out: list[Transmit], *, now: float) -> None:
         timeout = self.recovery.rtt.pto(MAX_DELAY_ACK)
-        for item in self._paths.take(4 * BLOCK, now=now, timeout=timeout):
+        for item in self._paths.take(PATH_PACKET, now=now, timeout=timeout):
             self.send_alone(out, item, now=now)
 
     def send_alone(self, out: list[Transmit], item: PathFrame, *, now: float) -> None:

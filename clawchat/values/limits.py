@@ -274,6 +274,9 @@ MAX_ACK_RANGES: Final = 64
 MAX_EVENTS: Final = 65_536
 """How many events wait for the application; more means it has stopped listening."""
 
+PATH_LENGTHS: Final = 4
+"""A packet that tests a path has one of so many lengths, a block apart, or a fan would be known by its one length."""
+
 ANTI_AMPLIFICATION: Final = 3
 """How many times the bytes received from an unproven address may be sent to it (RFC 9000 section 8.1)."""
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
+from typing import TypeVar
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawchat.nat.path import MAX_ANSWERS, PathFrame, PathMachine
+from clawchat.nat.path import MAX_ANSWERS, PATH_PACKET, PathFrame, PathMachine
+from clawchat.nat.probing import Prober
 from clawchat.values.address import Address, Path
-from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES
+from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS
 from clawchat.values.timers import NEVER
 from clawchat.wire.decoding import decode
-from clawchat.wire.frames import PathChallenge, PathResponse
+from clawchat.wire.frames import Padding, PathChallenge, PathResponse, padded
 
 HOME, AWAY, ELSEWHERE = (Path(0, Address("203.0.113.1", port)) for port in (1, 2, 3))
-COST = 64
+COST = PATH_PACKET
+F = TypeVar("F")
 HERE = Address("198.51.100.1", 9)
 
 
@@ -29,8 +33,14 @@ def taken(paths: PathMachine, now: float = 0.0) -> list[PathFrame]:
 
 def challenge(paths: PathMachine, now: float = 0.0) -> PathChallenge:
     (item,) = taken(paths, now)
-    (frame,) = decode(item.frame)
-    assert isinstance(frame, PathChallenge)
+    return said(item, PathChallenge)
+
+
+def said(item: PathFrame, kind: type[F]) -> F:
+    """Return the frame of a packet, behind which there is nothing but padding."""
+    frame, *rest = decode(item.frame)
+    assert isinstance(frame, kind)
+    assert all(isinstance(more, Padding) for more in rest)
     return frame
 
 
@@ -119,8 +129,21 @@ def test_challenges_are_answered_where_they_came_from() -> None:
     paths.on_challenge(PathChallenge(b"12345678"), AWAY)
     (item,) = taken(paths)
     assert item.path == AWAY
-    assert decode(item.frame) == [PathResponse(b"12345678", AWAY.remote)]
+    assert said(item, PathResponse) == PathResponse(b"12345678", AWAY.remote)
     assert paths.current == HOME
+
+
+def test_packets_that_test_a_path_have_no_length_of_their_own() -> None:
+    prober = Prober(random.Random(3).randbytes)
+    paths = machine()
+    lengths: Counter[int] = Counter()
+    for number in range(100):
+        prober.probe(AWAY)
+        paths.on_challenge(PathChallenge(number.to_bytes(8, "big")), HOME)
+        lengths.update(len(padded(item.frame)) for item in (*taken(paths), *prober.take(now=0.0)))
+    assert len(lengths) == PATH_LENGTHS
+    assert max(lengths.values()) < 0.4 * sum(lengths.values())
+    assert OVERHEAD + max(lengths) == PATH_PACKET
 
 
 def test_a_flood_of_challenges_is_answered_in_part() -> None:
