@@ -12,13 +12,11 @@ import time
 from typing import Final
 
 from clawchat.crypto.credential import Credential
-from clawchat.crypto.derive import wipe
 from clawchat.net.driver import Node
-from clawchat.net.websocket import dial
+from clawchat.net.websocket import dial, urls_of
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Path
 from clawchat.values.limits import JITTER, WEBSOCKET_HEAD_START
-from clawchat.values.websocket import websocket_urls
 
 DULL_SECONDS: Final = 15.0
 """A relay that was not heard by UDP for this long, and was asked meanwhile, is tried by WebSocket, too."""
@@ -93,9 +91,7 @@ class Detour:
     async def _keep(self, delay: float) -> None:
         """Have a WebSocket, and let the session use each new one."""
         await asyncio.sleep(delay)
-        keys = self._relay.keys()
-        urls = websocket_urls(self._relay.websocket, (each.host for each in self._relay.candidates), bytes(keys.door))
-        wipe(*keys)
+        urls = urls_of(self._relay)
         pause = FIRST_PAUSE
         while True:
             found = await dial(self._node, urls)

@@ -16,12 +16,15 @@ from typing import Final
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
+from clawchat.crypto.credential import Credential
+from clawchat.crypto.derive import wipe
 from clawchat.net.driver import Node
 from clawchat.net.tunnel import SILENT, WRITE_BYTES, Outbox, hold_little
 from clawchat.session.carried import NOWHERE
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import UsageError
 from clawchat.values.limits import MAX_DATAGRAM
+from clawchat.values.websocket import websocket_urls
 
 OPEN_SECONDS: Final = 10.0
 """A relay, or a proxy on the way, that did not open a WebSocket in this time is given up."""
@@ -72,6 +75,16 @@ class WebSocket:
                 self._filled.clear()
                 while (datagram := self._outbox.take()) is not None:
                     await self._connection.send(datagram)
+
+
+def urls_of(relay: Credential) -> list[str]:
+    """List where a relay takes WebSockets, with the name of its door; nothing if it takes none."""
+    if not relay.websocket:
+        return []
+    keys = relay.keys()
+    urls = websocket_urls(relay.websocket, (each.host for each in relay.candidates), bytes(keys.door))
+    wipe(*keys)
+    return urls
 
 
 async def dial(node: Node, urls: Sequence[str]) -> WebSocket | None:

@@ -10,6 +10,7 @@ import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 
 from clawchat.net import websocket_caller, websocket_listener
 from clawchat.net.connection import Connection, opened_session
+from clawchat.net.doctor import egress
 from clawchat.net.driver import Node
 from clawchat.net.loop import run
 from clawchat.net.tunnel import QUEUE_BYTES, Outbox
@@ -161,6 +163,25 @@ def test_a_port_that_is_taken_is_told() -> None:
             await other.node.close()
 
     within(body)
+
+
+def test_the_doctor_tells_whether_a_silent_relay_takes_websockets() -> None:
+    async def body() -> None:
+        async with relay() as found:
+            slot = slot_for(NOWHERE)
+            keys = slot.credential.keys()
+            other = Listener(found.node, [bytes(keys.door).hex()], total=9, per_address=9)
+            place = await other.start(LOOPBACK, None)
+            known = replace(slot.credential, websocket=f"ws://{place}")
+            names = [(check.name, check.outcome) for check in await egress.relay_checks([known])]
+            assert names == [("relays", "fail"), ("WebSocket", "pass")]
+            unknown = replace(known, websocket=f"ws://{found.place}")
+            assert (await egress.relay_checks([unknown]))[-1].outcome == "fail"
+            other.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(egress, "WAIT_SECONDS", 0.3)
+        within(body)
 
 
 # --- strangers -----------------------------------------------------------------------------------------

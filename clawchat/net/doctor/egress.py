@@ -15,6 +15,7 @@ from clawchat.net.doctor.neighbours import answers
 from clawchat.net.driver import Node
 from clawchat.net.relays import Membership, Relays
 from clawchat.net.user_events import Check
+from clawchat.net.websocket import dial, urls_of
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.habit import Ports
@@ -54,8 +55,28 @@ async def relay_checks(relays: Sequence[Credential]) -> list[Check]:
     finally:
         habit = endpoint.scout.habit(now=time.monotonic())
         await joining.leave()
+    silent = [relay for relay in relays if relay.slot_id not in members and relay.websocket]
+    try:
+        by_websocket = [relay.name for relay in silent if await _opens(node, relay)]
+    finally:
         await node.close(limit=0.5)
-    return _judged(relays, members, node_ports=habit.ports)
+    checks = _judged(relays, members, node_ports=habit.ports)
+    return [*checks, _websockets(silent, by_websocket)] if silent else checks
+
+
+async def _opens(node: Node, relay: Credential) -> bool:
+    """Tell whether a relay can be reached by WebSocket."""
+    opened = await dial(node, urls_of(relay))
+    if opened is not None:
+        opened.close()
+    return opened is not None
+
+
+def _websockets(silent: Sequence[Credential], opened: Sequence[str]) -> Check:
+    if opened:
+        return passed("WebSocket", f"opens to {', '.join(opened)}, so sessions go by relay over WebSocket")
+    names = ", ".join(relay.name for relay in silent)
+    return failed("WebSocket", f"none opens to {names}", "Ask whether these relays run, or try another network.")
 
 
 def _judged(relays: Sequence[Credential], members: dict[bytes, Membership], *, node_ports: Ports) -> list[Check]:
