@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
+from statistics import median
 from typing import Final, NamedTuple
 
 from clawchat.values.address import MAX_PORT, Address
@@ -20,6 +21,10 @@ MAX_GAP: Final = 128
 
 WRAP_DELTAS: Final = 3
 """One jump back among so many steps is a counter that began anew; with fewer it says nothing."""
+
+LONG_STRIDE: Final = 32
+"""Mappings of ours follow each other in no time, so that most steps of a counter are short, however busy it is. Ports
+out of a small block rise by chance now and then, but by more."""
 
 SHORTEST_SPAN: Final = 0.05
 """Seconds below which a rate of foreign mappings can't be told; also keeps a burst from looking like a flood."""
@@ -194,6 +199,8 @@ def _step(ports: Sequence[int]) -> int:
     steps = [delta for delta in deltas if 0 < (delta if up else -delta) <= MAX_GAP]
     strays = len(deltas) - len(steps)
     if not steps or strays > (len(deltas) >= WRAP_DELTAS):
+        return 0
+    if len(steps) >= WRAP_DELTAS and median(map(abs, steps)) > LONG_STRIDE:
         return 0
     size = math.gcd(*steps)
     if len(steps) == 1:

@@ -222,3 +222,8 @@ class TestAgainstANat:
         assert len(found) <= MAX_WINDOW + 1
         assert all(0 < each.port <= 65535 for each in found)
         assert (mapping.step != 0) is (mapping.allocation is Allocation.SEQUENTIAL)
+
+
+def test_ports_that_rise_by_chance_inside_a_small_block_were_not_counted() -> None:
+    assert judged(seen(40_085, 40_170, 40_260, 40_330)).allocation is Allocation.RANDOM
+    assert judged(seen(40_085, 40_170, 40_172, 40_173)).allocation is Allocation.SEQUENTIAL
