@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 from random import Random
 
@@ -120,7 +121,7 @@ def test_a_sweep_tells_its_source_and_what_failed(tmp_path: Path, monkeypatch: p
     assert "Halkes and Pouwelse" in done.output
     document = json.loads(file.read_text())
     assert set(document["summary"]) == {"clawchat", "plain", "birthday"}
-    failing = sweep.Sweep(PEERS, 1, 1, [Strategy.CLAWCHAT], sweep.Counter(), [("open", "open", 7)], 0.0)
+    failing = sweep.Sweep(PEERS, 1, 1, [Strategy.CLAWCHAT], Counter(), [("open", "open", 7)], 0.0)
     monkeypatch.setattr(sweep, "sweep", lambda *_args, **_more: failing)
     done = run("sweep", "--pairs", "1")
     assert (done.exit_code, "failed: open x open, seed 7" in done.output) == (4, True)
