@@ -187,7 +187,8 @@ def doctor(
 @cli.command("explain")
 @click.argument("code", required=False)
 def explain_code(code: str | None) -> None:
-    """Explain an error code, or list all of them."""
+    """Explain an error code, or why a path is used; without a code, list all of them."""
+    from clawchat.nat.reasons import REASONS
     from clawchat.net.report import explain
     from clawchat.values.catalog import CATALOG
 
@@ -197,6 +198,8 @@ def explain_code(code: str | None) -> None:
     width = max(map(len, CATALOG))
     for each, entry in CATALOG.items():
         print(f"{each:<{width}}  {entry.title}")
+    for reason, meaning in REASONS.items():
+        print(f"{reason.value:<{width}}  {meaning.cause}")
 
 
 @cli.command()

@@ -19,6 +19,7 @@ from clawchat.values.address import Address
 from clawchat.values.errors import HandshakeFailed, PersonalError
 from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
 from client.diagnosis import diagnose
+from client.knocking import Knocking
 from client.plan import Plan
 from client.post import by_post
 from client.settings import Way
@@ -45,6 +46,7 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
     endpoint = Endpoint(random=os.urandom, config=config, keylog=keylog)
     node = Node(endpoint, on_event=lambda _event: None)
     ways: RelayedWays | None = None
+    knocking: Knocking | None = None
     try:
         port = await node.open_port(Address(host, plan.local.port))
         if direct:
@@ -60,12 +62,18 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
                     credential, port=hello_port, now=time.monotonic(), timeout=plan.timeout, direct=direct
                 )
                 ways.begin(attempt, port=port)
+                # a port that was asked for is the only one that may be used
+                targets = credential.candidates if direct and not plan.local.port else ()
+                knocking = Knocking(node, endpoint, targets, attempt=attempt, host=host)
                 connection = await opened_session(node, attempt)
+                knocking.settle(connection.path.port)
         except HandshakeFailed as failed:
             raise silent_server(credential, plan.timeout, addresses, sorted(endpoint.path_errors), ways) from failed
         ways.opened(connection)
         yield Dialled(connection, ways)
     finally:
+        if knocking is not None:
+            knocking.settle()
         if ways is not None:
             await asyncio.shield(ways.close())
         await asyncio.shield(node.close())

@@ -61,7 +61,12 @@ QUOTE_LENGTH: Final = 40
 
 # Characters that turn the direction of a line could make a name or a text read as another one.
 _DIRECTION: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-_MOVES: Final = {"direct": "", "roamed": "its address changed", "suspect": "the direct path fell silent"}
+_MOVES: Final = {
+    **dict.fromkeys(("direct", "at-once", "punched", "guessed"), ""),
+    "roamed": "its address changed",
+    "suspect": "the direct path fell silent",
+    "relay-changed": "another one: the relay before fell silent",
+}
 _USUAL_LEAVES: Final = frozenset({"", "left"})
 _REFUSALS: Final = {
     "not-in-room": "you are not in that room",
@@ -233,6 +238,8 @@ def _status(event: Status) -> str:
     if event.not_direct:
         meaning = REASONS.get(event.not_direct)  # type: ignore[call-overload] # a StrEnum's members are found by text
         rows.append(f"  not direct    {meaning.cause if meaning else event.not_direct}")
+        if meaning and meaning.action:
+            rows.append(f"                {meaning.action}")
     if event.path:
         rows.append(f"  keys          epoch {event.epoch}, {_span(event.key_age)} old")
     if event.words:

@@ -12,10 +12,12 @@ from typing import TextIO
 from rich.console import Console
 from rich.text import Text
 
+from clawchat.nat.reasons import REASONS, Reason
 from clawchat.values.catalog import CATALOG, Entry, ExitCode
 from clawchat.values.errors import PersonalError, SessionClosed, UsageError
 
 UNEXPECTED = "CC-UNEXPECTED"
+NOTHING_TO_DO = "Nothing need be done."
 # With this set, an error that is a bug is told with where it happened.
 DEBUG_VARIABLE = "CLAWCHAT_DEBUG"
 _NETWORK_ERRORS = frozenset({errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN})
@@ -76,7 +78,7 @@ def explain(code: str) -> str:
     """Write the long form of a code, as plain text; raises PersonalError for a code that does not exist."""
     entry = CATALOG.get(normal_code(code))
     if entry is None:
-        raise PersonalError("CC-USAGE", f"there is no error code {code!r}", "`clawchat explain` lists all codes.")
+        return explain_reason(code)
     return (
         f"{normal_code(code)}: {entry.title}\n\n"
         f"Cause: {entry.cause}\n"
@@ -84,6 +86,17 @@ def explain(code: str) -> str:
         f"Exit:  {int(entry.exit_code)} ({entry.exit_code.name.lower().replace('_', ' ')})\n\n"
         f"{entry.long}\n"
     )
+
+
+def explain_reason(code: str) -> str:
+    """Write why a session uses the path it does; raises PersonalError for what is neither a reason nor an error."""
+    try:
+        reason = Reason(code.strip().lower().replace("_", "-"))
+    except ValueError:
+        cause = f"there is no error code and no reason for a path {code!r}"
+        raise PersonalError("CC-USAGE", cause, "`clawchat explain` lists all of them.") from None
+    meaning = REASONS[reason]
+    return f"{reason}: why a path is used\n\nCause: {meaning.cause}\nNext:  {meaning.action or NOTHING_TO_DO}\n"
 
 
 def normal_code(code: str) -> str:

@@ -180,9 +180,14 @@ class Scout:
         return Habit(ports, mapping.step, window, mapping.lowest, mapping.highest, mapping.last)
 
     def offer(self, told: Iterable[Address]) -> tuple[Address, ...]:
-        """List where this end may be reached: what relays saw first, then what the program told."""
-        seen = [each.observed for (handle, _), each in self._seen.items() if handle in self.ports]
-        found = [*dict.fromkeys([*seen, *told, *self.ports.values()])]
+        """List where this end may be reached: what relays saw first, then what the program told, then guesses.
+
+        A guess is where we are seen, with our own port number: somebody may have mapped it by hand.
+        """
+        mine = {key: each for key, each in self._seen.items() if key[0] in self.ports}
+        seen = [each.observed for each in mine.values()]
+        guesses = [Address(each.observed.host, self.ports[handle].port) for (handle, _), each in mine.items()]
+        found = [*dict.fromkeys([*seen, *told, *self.ports.values(), *guesses])]
         return tuple(each for each in found if _is_somewhere(each))[:MAX_OBSERVED_CANDIDATES]
 
     def spare_addresses(self) -> tuple[Address, ...]:

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clawchat.nat.reasons import REASONS, Reason
 from clawchat.net.report import action, exit_code, explain, one_line, personal, report
 from clawchat.values.catalog import CATALOG
 from clawchat.values.errors import (
@@ -119,3 +120,12 @@ def test_a_code_that_is_not_there_says_where_the_list_is() -> None:
     with pytest.raises(PersonalError) as caught:
         explain("CC-NONSENSE")
     assert "clawchat explain" in caught.value.action
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_every_reason_for_a_path_is_explained(reason: Reason) -> None:
+    text = explain(reason.upper().replace("-", "_"))
+    if f"CC-{reason.upper()}" not in CATALOG:  # an error of that name says more
+        assert text.startswith(f"{reason}: ")
+        assert REASONS[reason].cause in text
+    assert "\nNext:  " in text
