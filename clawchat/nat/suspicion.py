@@ -25,6 +25,12 @@ class Suspicion:
             self._asked_at = now
             self.deadline = now + max(SUSPECT_AFTER, 3 * rtt)
 
+    def on_flow(self, rtt: float, *, now: float) -> None:
+        """Note that the peer sends steadily: should it stop, that is as good as no answer."""
+        self._asked_at = now
+        self._probes = 0
+        self.deadline = now + max(SUSPECT_AFTER, 3 * rtt)
+
     def on_answer(self) -> None:
         """Note that the path works."""
         self._asked_at = self.deadline = NEVER

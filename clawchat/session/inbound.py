@@ -137,8 +137,8 @@ class Inbound:
         self._owner.on_arrived(path, probing=probing, now=now)
         if newest:
             machines.paths.on_newest(path, size, now=now)
-            if path.port < 0 and machines.punching is not None:
-                machines.punching.on_relayed(path, now=now)
+            if machines.punching is not None:
+                machines.punching.on_heard(packets, path, now=now)
 
     def _take_body(self, body: bytes, number: int, path: Path, *, now: float) -> None:
         owner = self._owner

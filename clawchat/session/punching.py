@@ -126,6 +126,12 @@ class Punching:
         if frame.generation >= self._offers.since:
             self._puncher.on_punch(frame.round, now=now)
 
+    def on_heard(self, packets: int, path: Path, *, now: float) -> None:
+        """Note that packets came by a path, the newest of all."""
+        self._reserve.on_heard(packets, self._out.recovery.rtt.smoothed, now=now)
+        if path.relayed:
+            self.on_relayed(path, now=now)
+
     def on_relayed(self, path: Path, *, now: float) -> None:
         """Note that the peer sends over a relay: it has lost the direct path, unless we have only just found it."""
         if not self._paths.current.relayed and now - self._settled_at > SETTLED:

@@ -8,7 +8,7 @@ from clawchat.nat.probing import Prober
 from clawchat.nat.suspicion import Suspicion
 from clawchat.transport.recovery import Recovery
 from clawchat.values.address import Path
-from clawchat.values.limits import RESERVE_SHOWN
+from clawchat.values.limits import FLOW_PACKETS, FLOW_SECONDS, RESERVE_SHOWN
 from clawchat.values.timers import NEVER
 
 
@@ -19,7 +19,16 @@ class Reserve:
     anew, and the peer knows no other way to learn where to send.
     """
 
-    __slots__ = ("_paths", "_prober", "_show_at", "_shows", "_suspicion", "_tunnelled")
+    __slots__ = (
+        "_flow",
+        "_flow_since",
+        "_paths",
+        "_prober",
+        "_show_at",
+        "_shows",
+        "_suspicion",
+        "_tunnelled",
+    )
 
     def __init__(self, prober: Prober, tunnelled: Callable[[Path], bool], *, shows: bool) -> None:
         self._paths: dict[int, Path] = {}  # by the virtual port of the relay
@@ -28,6 +37,8 @@ class Reserve:
         self._suspicion = Suspicion()
         self._shows = shows
         self._show_at = NEVER
+        self._flow = 0
+        self._flow_since = 0.0
 
     @property
     def deadline(self) -> float:
@@ -57,7 +68,7 @@ class Reserve:
 
     def instead_of(self, current: Path) -> Path | None:
         """Return the path to leave the current one for, None if there is no other."""
-        others = (path for port, path in self._paths.items() if port != current.port)
+        others = self._others(current)
         return min(others, key=self._tunnelled, default=None)
 
     def is_better(self, path: Path, current: Path) -> bool:
@@ -68,22 +79,32 @@ class Reserve:
         """Note that the path in use works."""
         self._suspicion.on_answer()
 
+    def on_heard(self, packets: int, rtt: float, *, now: float) -> None:
+        """Note that packets came in: an end that only receives has no other sign that its path died."""
+        self._flow += packets
+        if self._flow >= FLOW_PACKETS:
+            if now - self._flow_since <= FLOW_SECONDS:
+                self._suspicion.on_flow(rtt, now=now)
+            self._flow, self._flow_since = 0, now
+
     def watch(self, current: Path, recovery: Recovery, *, now: float) -> bool:
         """Show what is due, and probe the path in use when it gives no answer; tell whether it is to be left."""
         if self._show_at <= now:
             self._show(current, now=now)
-        if self.instead_of(current) is None:
-            self._suspicion.on_answer()  # there is nowhere to go
-            return False
         if recovery.in_flight:
             self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
         verdict = self._suspicion.check(recovery.rtt.smoothed, now=now)
         if verdict is False:
-            self._prober.probe(current)
-        return verdict is True
+            # the others as well: perhaps our NAT has forgotten them, too, and this opens them anew
+            for path in (current, *self._others(current)):
+                self._prober.probe(path)
+        return verdict is True and self.instead_of(current) is not None
 
     def _show(self, current: Path, *, now: float) -> None:
-        others = [path for port, path in self._paths.items() if port != current.port]
+        others = self._others(current)
         for path in others:
             self._prober.probe(path)
         self._show_at = now + RESERVE_SHOWN if others else NEVER
+
+    def _others(self, current: Path) -> list[Path]:
+        return [path for port, path in self._paths.items() if port != current.port]

@@ -203,6 +203,12 @@ SUSPECT_PROBES: Final = 2
 SUSPECT_WAIT: Final = 0.25
 """How long an answer to such a probe is waited for, or a round trip and a half if that takes longer."""
 
+FLOW_PACKETS: Final = 16
+"""A peer of whom so many packets come within a short time is in the middle of something: its silence is noticed."""
+
+FLOW_SECONDS: Final = 0.5
+"""How short that time is."""
+
 RESERVE_SHOWN: Final = 30.0
 """How often an initiator shows its peer the relayed paths it holds in reserve: either end may have joined anew."""
 

@@ -130,6 +130,24 @@ def test_an_end_that_moves_is_back_within_a_second(who: str, *, told: bool) -> N
     assert speech.target.received == speech.sent
 
 
+@pytest.mark.parametrize("relays", [1, 2])
+@pytest.mark.parametrize("gateway", ["g1", "g2"])
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_gateway_that_forgets_is_noticed_by_the_end_behind_it(who: str, gateway: str, relays: int) -> None:
+    """The one that only receives has to notice, too: its relays do not reach it any more either."""
+    nats = ("port-restricted-remap", "port-restricted-remap")
+    cell = Cell(*nats, relays=relays).run()
+    cell.go_on(2.0)
+    ends = (cell.client, cell.server) if who == "client" else (cell.server, cell.client)
+    speech = Talk(cell, *ends, 300)
+    cell.go_on(1.0)
+    cell.net.forget(gateway)
+    assert speech.resumed() <= 1.5
+    cell.go_on(15)
+    assert speech.target.received == speech.sent
+    assert cell.direct_both
+
+
 def test_a_simulated_gateway_forgets_when_it_is_replaced() -> None:
     cell = Cell("port-restricted", "port-restricted")
     before = cell.net.gateway("g1")
