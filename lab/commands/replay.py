@@ -19,19 +19,23 @@ WAIT: Final = 3.0
 @click.command()
 @click.argument("captures", nargs=-1, type=FILES, required=True)
 @click.option("--to", "target", required=True, metavar="ADDRESS:PORT", help="Where the server is.")
+@click.option("--point", help="Take only what was recorded at this capture point, best the server's own device.")
 @click.option("--wait", type=float, default=WAIT, show_default=True, help="Seconds to listen at the end.")
-def replay(*, captures: tuple[Path, ...], target: str, wait: float) -> None:
+def replay(*, captures: tuple[Path, ...], target: str, point: str | None, wait: float) -> None:
     """Replay a capture as an attacker would: every datagram of it, to a server of yours, from here.
 
-    A server answers nothing that it or anybody has seen before. Exit status 6 when one byte comes back, 1 when nobody
-    listens there.
+    A server answers nothing that it has seen before. What died on its way is no replay: whoever delivers it is the
+    first to do so. Exit status 6 when one byte comes back, 1 when nobody listens there.
     """
     need_scapy()
     from lab.verify.reading import read
     from lab.verify.replaying import replay as send_again
 
     where = Address.parse(target)
-    payloads = list(dict.fromkeys(packet.payload for packet in read(captures).udp))
+    capture = read(captures)
+    if point is not None and point not in capture.points:
+        raise click.UsageError(f"there is no capture point {point!r}; there are {', '.join(sorted(capture.points))}")
+    payloads = list(dict.fromkeys(packet.payload for packet in capture.udp if point in {None, packet.point}))
     done = send_again(payloads, (where.host, where.port), wait=wait)
     answered = sum(map(len, done.answers))
     click.echo(f"{done.sent} datagrams replayed: {len(done.answers)} answers, {answered} bytes")

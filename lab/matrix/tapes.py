@@ -6,6 +6,7 @@ under way in a later one, hence every capture is judged with the keys of all.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,13 +15,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final, NamedTuple, Self
 
-from clawchat.crypto.keylog import parse
+from clawchat.crypto.keylog import KeyRing, parse
 from clawchat.net.files import write_private
 from lab.capture.recording import Point, Recorder, both_sides
 from lab.capture.tap import datagrams_alone
 from lab.matrix.expected import Pair
 from lab.matrix.result import Run
 from lab.model.plan import Plan
+from lab.verify.canaries import Needles, of_keys
 
 KEYS_NAME: Final = "keys.log"
 """The key log of all programs, beside the captures."""
@@ -103,11 +105,19 @@ def judgement(file: Path, keys: Path) -> Judgement:
     from lab.verify.proof import Outcome, prove
     from lab.verify.reading import read
 
-    proof = prove(read([file]), parse(keys.read_text("ascii")), strict=True)
+    ring, secrets = _keys(keys)
+    proof = prove(read([file]), ring, strict=True, secrets=secrets)
     problem = "" if proof.outcome is Outcome.PROVEN else "; ".join(proof.reasons)
     if not problem and proof.opening is not None and proof.opening.carried_closed:
         problem = f"{proof.opening.carried_closed} datagrams that a relay carried stay closed"
     return Judgement(f"{proof.proven}/{proof.datagrams}", problem)
+
+
+@functools.cache
+def _keys(file: Path) -> tuple[KeyRing, Needles]:
+    """Read a key log, once for all captures that a process judges."""
+    ring = parse(file.read_text("ascii"))
+    return ring, Needles.of(of_keys(ring))
 
 
 def _with(run: Run, found: Judgement) -> Run:

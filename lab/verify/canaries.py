@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from clawchat.crypto.keylog import KeyRing
 from clawchat.values.errors import ConfigError
@@ -56,6 +56,20 @@ class Needles:
         self.short: set[Needle] = set()
         self.pieces: dict[bytes, Needle] = {}
 
+    @classmethod
+    def of(cls, needles: Iterable[Needle]) -> Self:
+        """Look for many."""
+        made = cls()
+        made.add_all(needles)
+        return made
+
+    def copy(self) -> Needles:
+        """Return needles to which others may be added."""
+        made = Needles()
+        made.short = self.short.copy()
+        made.pieces = self.pieces.copy()
+        return made
+
     def add(self, needle: Needle) -> None:
         """Look for a form."""
         if len(needle.data) < PIECE:
@@ -67,7 +81,7 @@ class Needles:
             self.pieces.setdefault(needle.data[at : at + PIECE], needle)
 
     def add_all(self, needles: Iterable[Needle]) -> None:
-        """Look for many."""
+        """Look for more."""
         for needle in needles:
             self.add(needle)
 

@@ -12,7 +12,7 @@ from clawchat.crypto.keylog import KeyRing
 from clawchat.wire.dissect import Kind
 from lab.verify.blind import Blind, examine
 from lab.verify.canaries import Needle, Needles, of_addresses, of_keys
-from lab.verify.frames import Class, Udp
+from lab.verify.frames import Class
 from lab.verify.opening import Failure, Opening, Reason, open_all
 from lab.verify.reading import Capture
 from lab.verify.services import Service, service
@@ -55,11 +55,17 @@ class Proof:
 
 
 def prove(
-    capture: Capture, ring: KeyRing | None = None, *, strict: bool = False, canaries: Iterable[Needle] = ()
+    capture: Capture,
+    ring: KeyRing | None = None,
+    *,
+    strict: bool = False,
+    canaries: Iterable[Needle] = (),
+    secrets: Needles | None = None,
 ) -> Proof:
     """Judge a capture; without a key log there is only the blind half, which proves nothing by itself.
 
-    In a strict proof nothing but our own datagrams may be there, and no frame of an unknown protocol.
+    In a strict proof nothing but our own datagrams may be there, and no frame of an unknown protocol. ``secrets`` are
+    the needles of the key log, for who has them already.
     """
     opening = None if ring is None else open_all(capture.udp, ring)
     closed = {packet.payload: packet for packet in (capture.udp if opening is None else opening.closed)}
@@ -70,7 +76,11 @@ def prove(
         failures += [
             Failure(Reason.CLOSED, packet, payload) for payload, packet in closed.items() if payload not in apart
         ]
-    blind = _blind(capture, ours, ring, list(canaries))
+    hidden = secrets.copy() if secrets is not None else Needles.of(() if ring is None else of_keys(ring))
+    hidden.add_all(canaries)
+    needles = hidden.copy()
+    needles.add_all(of_addresses(ours))
+    blind = examine(ours, needles=needles, elsewhere=capture.other_payloads, hidden=hidden)
     datagrams = {packet.payload for packet in ours}
     bad = {failure.payload for failure in failures}
     services = Counter(apart.values())
@@ -89,16 +99,6 @@ def prove(
         services=services,
         failures=tuple(failures),
     )
-
-
-def _blind(capture: Capture, ours: Sequence[Udp], ring: KeyRing | None, canaries: Sequence[Needle]) -> Blind:
-    hidden, needles = Needles(), Needles()
-    secrets = [] if ring is None else list(of_keys(ring))
-    for known in (hidden, needles):
-        known.add_all(secrets)
-        known.add_all(canaries)
-    needles.add_all(of_addresses(ours))
-    return examine(ours, needles=needles, elsewhere=capture.other_payloads, hidden=hidden)
 
 
 def _handshakes(opening: Opening) -> list[Failure]:

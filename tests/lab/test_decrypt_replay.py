@@ -94,6 +94,15 @@ def test_silence_is_what_a_replay_has_to_get(session: Rehearsal, capture: Path) 
     assert f"{len(heard)} datagrams replayed: 0 answers, 0 bytes" in done.output
 
 
+def test_what_one_point_has_seen_is_replayed_alone(session: Rehearsal, capture: Path) -> None:
+    with listening(answer=False) as (port, heard):
+        done = run("replay", str(capture), "--to", f"127.0.0.1:{port}", "--wait", "0.1", "--point", "far")
+    assert (done.exit_code, len(heard)) == (0, len(session.sent) + 1)
+    wrong = run("replay", str(capture), "--to", "127.0.0.1:9", "--point", "middle")
+    assert wrong.exit_code == 2
+    assert "there are far, near" in wrong.output
+
+
 def test_one_answer_is_too_many(capture: Path) -> None:
     with listening(answer=True) as (port, heard):
         done = run("replay", str(capture), "--to", f"127.0.0.1:{port}", "--wait", "0.5")
