@@ -75,10 +75,10 @@ def configuration_check(home: Home) -> Check:
     return passed("configuration", str(file))
 
 
-def directory_check(home: Home) -> Check:
+def directory_check(home: Home, mend: str = "clawchat-server init") -> Check:
     """Look whether the security directory is there, and nobody else can enter it."""
     if not home.security.is_dir():
-        return failed("directory", f"there is no {home.security}", "clawchat-server init", "CC-FILE-MISSING")
+        return failed("directory", f"there is no {home.security}", mend, "CC-FILE-MISSING")
     if home.security.stat().st_mode & _OTHERS:
         return failed("directory", f"others can enter {home.security}", f"chmod 700 {home.security}", "CC-FILE-MODE")
     return passed("directory", f"{home.security} is for this user alone")
@@ -144,20 +144,22 @@ def relay_file_checks(home: Home, settings: Settings, key: Bootstrap | None) -> 
     return relays, checks
 
 
-def server_checks(home: Home) -> tuple[Mapping[str, Any] | None, list[Check]]:
-    """Ask the running server how it is."""
+def server_checks(
+    home: Home, *, name: str = "server", start: str = "Start it: `clawchat-server run`."
+) -> tuple[Mapping[str, Any] | None, list[Check]]:
+    """Ask the running program how it is."""
     try:
         status = control.call(home.control, "status")
         health = control.call(home.control, "health", timeout=HEALTH_TIMEOUT)
     except PersonalError as error:
-        return None, [failed("server", error.cause, "Start it: `clawchat-server run`.", error.code)]
-    checks = [passed("server", f"runs as process {status['pid']} on {status['port']}")]
+        return None, [failed(name, error.cause, start, error.code)]
+    checks = [passed(name, f"runs as process {status['pid']} on {status['port']}")]
     if health["healthy"]:
         checks.append(passed("health", "the loop turns, a datagram comes through, and somebody can join"))
     else:
         wrong = ", ".join(key for key, value in health.items() if value in (False, []) and key != "healthy")
-        checks.append(failed("health", f"not well: {wrong}", "`clawchat-server health` says more.", "CC-UNHEALTHY"))
-    if status["keylog"]:
+        checks.append(failed("health", f"not well: {wrong}", "Ask `health`, which says more.", "CC-UNHEALTHY"))
+    if status.get("keylog"):
         checks.append(failed("key log", "every key is being written to a file", "Run the server without --keylog."))
     return status, checks
 

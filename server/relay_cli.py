@@ -105,6 +105,24 @@ def health(
 
 @relay.command()
 @which_relay
+@as_json
+@click.pass_obj
+def doctor(
+    given: tuple[pathlib.Path | None, pathlib.Path | None],
+    directory: pathlib.Path | None,
+    config: pathlib.Path | None,
+    *,
+    as_json: bool,
+) -> int:
+    """Look at everything that a relay needs, and say for each thing that is wrong what to do."""
+    from server.relay_doctor import examine
+    from server.relay_run import open_relay_home
+
+    return examine(*open_relay_home(directory or given[0], config or given[1]), as_json=as_json)
+
+
+@relay.command()
+@which_relay
 @click.pass_obj
 def metrics(
     given: tuple[pathlib.Path | None, pathlib.Path | None], directory: pathlib.Path | None, config: pathlib.Path | None

@@ -13,8 +13,11 @@ from typing import Any
 
 import pytest
 
+from server import relay_doctor
 from server.doctor import reach_check, told_check
 from server.home import Home
+from server.relay_settings import Networking as RelayNetworking
+from server.relay_settings import Quota, RelaySettings
 from server.settings import Networking, Settings
 from tests.server.relaying import RunningRelay, name_relay, wait_joined
 from tests.server.running import RunningServer, command
@@ -144,3 +147,38 @@ def test_a_port_that_somebody_rewrites(status: dict[str, Any], settings: dict[st
 def test_a_server_that_nobody_outside_can_reach(status: dict[str, Any], settings: dict[str, Any], outcome: str) -> None:
     found = reach_check(STATUS | status, Settings(networking=replace(Networking(), **settings)))
     assert found.outcome == outcome
+
+
+class TestRelay:
+    def examined(self, directory: Path) -> dict[str, dict[str, Any]]:
+        told = command("relay", "doctor", "--directory", str(directory), "--json")
+        return {check["name"]: check for check in map(json.loads, told.stdout.splitlines())}
+
+    def test_a_relay_in_order_and_one_that_ended(self, tmp_path: Path) -> None:
+        with RunningRelay(tmp_path / "relay") as relay:
+            told = self.examined(tmp_path / "relay")
+            for name in ("directory", "clock", "bootstrap key", "relay.sec", "relay", "health", "members"):
+                assert told[name]["outcome"] == "pass", told[name]
+            assert told["reachable"]["outcome"] == "skip"
+            relay.file.chmod(0o644)
+            told = self.examined(tmp_path / "relay")
+            assert told["relay.sec"]["outcome"] == told["health"]["outcome"] == "fail"
+        assert self.examined(tmp_path / "relay")["relay"]["outcome"] == "fail"
+
+    @pytest.mark.parametrize(
+        ("candidates", "public", "outcome"),
+        [
+            (["203.0.113.1:5000"], None, "pass"),
+            (["192.168.1.2:5000"], None, "fail"),
+            (["192.168.1.2:5000"], "192.168.1.2", "pass"),
+            (["127.0.0.1:5000"], None, "skip"),
+        ],
+    )
+    def test_where_it_can_be_reached(self, candidates: list[str], public: str | None, outcome: str) -> None:
+        settings = RelaySettings(networking=RelayNetworking(public_address=public))
+        assert relay_doctor.reach_check({"candidates": candidates}, settings).outcome == outcome
+
+    def test_one_that_is_full(self) -> None:
+        settings = RelaySettings(quota=Quota(sessions=2))
+        assert relay_doctor.load_check({"members": 2, "over_quota": 0}, settings).outcome == "fail"
+        assert relay_doctor.load_check({"members": 1, "over_quota": 3}, settings).outcome == "pass"

@@ -33,11 +33,12 @@ from tests.server.running import PATIENCE, Client, RunningServer
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests ask over unix sockets")
 
 WATCHDOG_SECONDS: Final = 0.4
-# The whole program, with a signal that keeps its event loop, and nothing else, from turning.
+# The whole program, with a signal that keeps its event loop, and nothing else, from turning; it says so first.
 STALLING: Final = """
 import signal, sys, time
-signal.signal(signal.SIGUSR1, lambda *_: time.sleep(3))
 from server.cli import main
+from server.systemd import notify
+signal.signal(signal.SIGUSR1, lambda *_: (notify("STALLED=1"), time.sleep(5)))
 main(sys.argv[1:])
 """
 
@@ -188,7 +189,7 @@ class Manager:
 
 
 class StallingServer(RunningServer):
-    """A server whose loop stalls for three seconds at SIGUSR1."""
+    """A server whose loop stalls for five seconds at SIGUSR1."""
 
     def _command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-c", STALLING, *super()._command(*arguments)[3:]]
@@ -220,8 +221,9 @@ def test_a_stalled_loop_is_red_and_starves_the_watchdog(
         manager.waits(b"READY=1")
         manager.waits(b"WATCHDOG=1")
         assert running.ask("health")["healthy"]
-        assert not manager.misses(WATCHDOG_SECONDS)
+        manager.waits(b"WATCHDOG=1")
         running.process.send_signal(signal.SIGUSR1)
+        manager.waits(b"STALLED=1")
         assert manager.misses(2 * WATCHDOG_SECONDS), "a stalled server told its watchdog that all is well"
         with pytest.raises(PersonalError, match="did not answer"):
             running.ask("health", timeout=0.5)
