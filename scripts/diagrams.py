@@ -25,6 +25,7 @@ CHECKOUT: Final = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(CHECKOUT)]
 
 from clawchat.nat.portmap import mapper  # noqa: E402  (as above)
+from clawchat.nat.reasons import REASONS  # noqa: E402  (as above)
 from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the checkout must be on the path first)
 from clawchat.session import rekeying, state  # noqa: E402  (as above)
 from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
@@ -299,6 +300,12 @@ def error_codes() -> str:
     return table(("code", "what", "exit", "what to do"), rows)
 
 
+def path_reasons() -> str:
+    """List why a session may use the path it uses."""
+    rows = [(f"`{reason}`", meaning.cause, meaning.action) for reason, meaning in REASONS.items()]
+    return table(("code", "why", "what to do"), rows)
+
+
 def settings(schema: type[Any]) -> str:
     """List the keys of a configuration."""
     rows: list[tuple[str, ...]] = []
@@ -334,6 +341,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "floors": floors,
     "limits": limit_tables,
     "error codes": error_codes,
+    "path reasons": path_reasons,
     "server commands": partial(commands, server_commands),
     "client commands": partial(commands, client_commands),
     "server settings": partial(settings, ServerSettings),

@@ -91,6 +91,7 @@ class Requests:
             "chat": program.chat.names(number),
             "words": session.words,
             "remote": program.relays.describe(figures.path),
+            "not_direct": session.path_reason.value if figures.path.relayed else None,
             "seconds": round(figures.age),
             "rtt_ms": round(figures.rtt * MILLISECONDS, 3),
             "loss": round(figures.loss, 6),

@@ -129,7 +129,7 @@ def sessions(answer: Mapping[str, Any]) -> None:
             str(entry["session"]),
             one_line(entry["name"]),
             one_line(", ".join(entry["chat"])),
-            entry["remote"],
+            entry["remote"] + (f" ({entry['not_direct']})" if entry["not_direct"] else ""),
             span(entry["seconds"]),
             f"{entry['rtt_ms']:.1f} ms",
             f"{entry['loss']:.2%}",
