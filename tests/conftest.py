@@ -24,17 +24,17 @@ hypothesis.settings.load_profile("ci" if IN_CI else "local")
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--bench", action="store_true", help="also run the measurements (marker: bench)")
+    parser.addoption("--docker", action="store_true", help="also run what needs a Docker daemon (marker: docker)")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items if config.pluginmanager.hasplugin("xdist") else ():
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    if config.getoption("--bench"):
-        return
-    measurements = [item for item in items if item.get_closest_marker("bench")]
-    if measurements:
-        config.hook.pytest_deselected(items=measurements)
-        items[:] = [item for item in items if not item.get_closest_marker("bench")]
+    left_out = {name for name in ("bench", "docker") if not config.getoption(f"--{name}")}
+    unwanted = [item for item in items if any(item.get_closest_marker(name) for name in left_out)]
+    if unwanted:
+        config.hook.pytest_deselected(items=unwanted)
+        items[:] = [item for item in items if item not in unwanted]
 
 
 def _group(item: pytest.Item) -> str:

@@ -23,7 +23,7 @@ API_TIMEOUT: Final = 120
 HANDS: Final = 8
 """Things that the daemon is asked for at once."""
 
-BUILD: Final = "docker compose --profile server --profile lab build"
+BUILD: Final = "docker compose --profile server build && docker compose --profile lab build"
 
 T = TypeVar("T")
 
