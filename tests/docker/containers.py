@@ -28,6 +28,14 @@ HARDENED: Final[dict[str, Any]] = {"read_only": True, "cap_drop": ["ALL"], "secu
 """As in compose.yaml, for containers that are started without it."""
 
 
+def run_in(container: Any, *argv: str) -> bytes:  # noqa: ANN401 - what Docker's library gives for any container
+    """Run a command in a container and return what it printed."""
+    code, output = container.exec_run(list(argv))
+    printed = bytes(output)
+    assert code == 0, printed.decode()
+    return printed
+
+
 class ContainerServer:
     """The server of a compose project."""
 
@@ -51,22 +59,18 @@ class ContainerServer:
 
     def run(self, *argv: str) -> str:
         """Run a command in the container, as an operator does."""
-        code, output = self.container.exec_run(list(argv))
-        text: str = output.decode()
-        assert code == 0, text
-        return text
+        return run_in(self.container, *argv).decode()
 
     def copied(self, name: str) -> Path:
         """Carry a file of its security directory out, as a person would."""
         file = self._scratch / f"{secrets.token_hex(4)}-{name}"
-        files.write_private(file, self.run("cat", f"{HOME}/security/{name}").encode("latin-1"))
+        files.write_private(file, run_in(self.container, "cat", f"{HOME}/security/{name}"))
         return file
 
     def credential(self, name: str = "default") -> Credential:
         """Open a security file as a client would."""
-        code, sealed = self.container.exec_run(["cat", f"{HOME}/security/{name}.sec"])
-        assert code == 0
-        return open_file(bytes(sealed), files.load_bootstrap(self.copied("bootstrap.key")))
+        sealed = self.copied(f"{name}.sec").read_bytes()
+        return open_file(sealed, files.load_bootstrap(self.copied("bootstrap.key")))
 
     def started(self) -> list[dict[str, Any]]:
         """Return the log lines about starts, the last one last."""
