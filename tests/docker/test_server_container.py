@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from pytest_docker.plugin import Services
 
+from clawchat.services.chat import Joined
 from lab.backends.compose import engine
 from tests.docker.containers import CHECKOUT, HARDENED, SERVER_IMAGE, UID, ContainerServer
 from tests.server.running import Client
@@ -23,22 +24,26 @@ STOP_SECONDS = 2.0
 """What stopping may take at most."""
 
 
-async def _chat(server: ContainerServer, name: str) -> None:
-    server.run("clawchat-server", "invite", "--name", f"for-{name}")
-    first = await Client.join(server.credential(), name)
-    second = await Client.join(server.credential(f"for-{name}"), f"{name}-too")
+async def _chat(server: ContainerServer, *names: str) -> None:
+    """Let two people join with files of their own, and talk."""
+    people = []
     try:
-        await first.says(f"hello from {name}")
-        assert (await second.hears_text()).text == f"hello from {name}"
-        await second.says("heard")
-        assert (await first.hears_text()).text == "heard"
+        for name in names:
+            server.run("clawchat-server", "invite", "--name", name)
+            people.append(await Client.join(server.credential(name), name))
+            await people[-1].hears(lambda told: isinstance(told, Joined))
+        first, second = people
+        await first.says("is there anybody?")
+        assert (await second.hears_text()).text == "is there anybody?"
+        await second.says("there is")
+        assert (await first.hears_text()).text == "there is"
     finally:
-        await first.leave()
-        await second.leave()
+        for person in people:
+            await person.leave()
 
 
 def test_native_clients_connect_and_chat(server: ContainerServer) -> None:
-    asyncio.run(_chat(server, "anna"))
+    asyncio.run(_chat(server, "anna", "bob"))
 
 
 def test_it_is_narrow(server: ContainerServer) -> None:
@@ -64,7 +69,8 @@ def test_it_is_narrow(server: ContainerServer) -> None:
 
 def test_a_restart_locks_nobody_out(server: ContainerServer, docker_services: Services, tmp_path: Path) -> None:
     """One client goes on sending to a server that is gone, and does not keep itself or others from the new one."""
-    file, key = server.copied("default.sec"), server.copied("bootstrap.key")
+    server.run("clawchat-server", "invite", "--name", "eve")
+    file, key = server.copied("eve.sec"), server.copied("bootstrap.key")
     words = ["ping", str(file), "--key-file", str(key), "--json", "--interval", "0.1", "--count", "100000"]
     told = tmp_path / "told"
     before = server.started()[-1]
@@ -77,13 +83,16 @@ def test_a_restart_locks_nobody_out(server: ContainerServer, docker_services: Se
         )
         try:
             docker_services.wait_until_responsive(lambda: '"pong"' in told.read_text(), timeout=30.0, pause=0.1)
-            server.container.restart(timeout=5)
+            # Without a farewell, so that the client does not know.
+            server.container.kill("SIGKILL")
+            server.container.wait()
+            server.container.start()
             docker_services.wait_until_responsive(
                 lambda: len(server.started()) > 1 and server.healthy(), timeout=60.0, pause=0.2
             )
             assert sending.poll() is None, "the first client has given up too early to prove anything"
             assert server.started()[-1]["time"] > before["time"]
-            asyncio.run(_chat(server, "bob"))
+            asyncio.run(_chat(server, "carl", "dora"))
         finally:
             sending.kill()
             sending.wait()
