@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from clawchat.values.events import Event, KeysChanged, PathChanged, StreamReadable
 from clawchat.values.habit import Ports
@@ -16,13 +16,16 @@ if TYPE_CHECKING:
     from server.program import Program
 
 
+PATIENCE_SECONDS: Final = 60.0
+"""A session that found no direct path for this long is counted as one that a relay carries."""
+
+
 class ServerMeters(SessionMeters):
     """Fill a server's board."""
 
     def __init__(self, program: Program) -> None:
         super().__init__(Board(table.SERVER, "server"), program.endpoint, program.node)
         self._program = program
-        self._moves: Counter[str] = Counter()
 
     def on_event(self, event: Event, *, now: float) -> None:
         """Take in an event, before the program acts on it."""
@@ -79,6 +82,9 @@ class ServerMeters(SessionMeters):
         views = program.invitations.views()
         left = min((view.seconds for view in views), default=None)
         self.look(healthy=healthy, expiry=None if left is None else time.time() + left, now=now)
+        for life in self.lives.values():
+            if not life.judged and now - life.opened_at >= PATIENCE_SECONDS:
+                self._judge(life, now=now)
         paths = Counter(kind_of(life.session.path) for life in self.lives.values())
         for kind in (DIRECT, RELAYED):
             board.set(table.SESSIONS, paths[kind], path=kind)

@@ -16,7 +16,7 @@ import pytest
 from server.initialise import initialise
 from tests.client.conftest import LONG_ENOUGH, Home
 from tests.server.relaying import NOBODY, RunningRelay, name_relay
-from tests.server.running import RunningServer
+from tests.server.running import RunningServer, figure
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="the tests ask over unix sockets")
 WaitFor = Callable[[subprocess.Popen[str], str], dict[str, Any]]
@@ -128,3 +128,30 @@ def test_there_has_to_be_a_relay_for_a_path_by_relay(home: Home, tmp_path: pathl
         result = home.run("connect", server_home.security_file("default"), "--path", "relay", stdin="hi\n")
     assert result.code == 2
     assert "no relay" in result.err
+
+
+def test_what_became_of_it_is_counted(home: Home, meeting: Meeting) -> None:
+    assert home.run("ping", meeting.file, "--until-direct", "--interval", 0.05, "--json").code == 0
+    meeting.server.wait_for("session-ended")
+    text = meeting.server.command("metrics").stdout
+    assert figure(text, "clawchat_path_attempts_total", result="direct", reason="punched") == 1
+    assert figure(text, "clawchat_path_attempts_total", result="relay") is None
+    assert figure(text, "clawchat_punch_seconds_count") == 1
+    strategies = ("fire", "spare")
+    assert any(figure(text, "clawchat_path_attempts_total", strategy=each) == 1 for each in strategies)
+
+
+def test_a_session_that_stays_on_the_relay_is_counted_with_its_reason(
+    home: Home, meeting: Meeting, wait_for: WaitFor
+) -> None:
+    client = home.start("connect", meeting.file, "--path", "relay", "--json")
+    wait_for(client, "connected")
+    meeting.server.wait_for("session-opened")
+    (session,) = meeting.server.ask("sessions")["sessions"]
+    meeting.server.ask("disconnect", session=session["session"])
+    meeting.server.wait_for("session-ended")
+    client.communicate(timeout=LONG_ENOUGH)
+    text = meeting.server.command("metrics").stdout
+    assert figure(text, "clawchat_path_attempts_total", result="relay", strategy="") == 1
+    assert figure(text, "clawchat_path_attempts_total", result="direct") is None
+    assert figure(text, "clawchat_punch_seconds_count") == 0

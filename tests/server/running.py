@@ -15,6 +15,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Any, Final, Self
 
+from prometheus_client.parser import text_string_to_metric_families as families_of
+
 from clawchat.crypto.credential import Credential
 from clawchat.crypto.secfile import open_file
 from clawchat.net import control, files
@@ -179,3 +181,12 @@ class Client:
 def directory_of(path: pathlib.Path) -> set[str]:
     """List a directory."""
     return {entry.name for entry in path.iterdir()}
+
+
+def figure(text: str, name: str, **labels: str) -> float | None:
+    """Return one figure, None if it is not told."""
+    for family in families_of(text):
+        for sample in family.samples:
+            if sample.name == name and labels.items() <= sample.labels.items():
+                return float(sample.value)
+    return None

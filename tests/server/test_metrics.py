@@ -12,16 +12,24 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
-from typing import Final
+from types import SimpleNamespace
+from typing import Any, Final
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families as families_of
 
+from clawchat.nat.reasons import Reason
+from clawchat.values.address import Address
+from clawchat.values.address import Path as Place
+from clawchat.values.errors import TimedOut
+from clawchat.values.events import Role, SessionEnded, SessionOpened
+from clawchat.values.habit import Ports
 from server.home import Home
 from server.metrics import table
 from server.metrics.board import Board
+from server.metrics.server import ServerMeters
 from tests.server.relaying import RunningRelay, name_relay, wait_joined, wait_until
-from tests.server.running import Client, RunningServer, command
+from tests.server.running import Client, RunningServer, command, figure
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests ask over unix sockets")
 
@@ -37,15 +45,6 @@ def with_metrics(home: Home, **settings: object) -> None:
         head, mark, tail = text.partition("\nmetrics:")
         text = head + mark + tail.replace("port: null", f"port: {settings['port']}")
     home.configuration.write_text(text.replace("interval: 15.0", "interval: 1.0"), encoding="utf-8")
-
-
-def figure(text: str, name: str, **labels: str) -> float | None:
-    """Return one figure, None if it is not told."""
-    for family in families_of(text):
-        for sample in family.samples:
-            if sample.name == name and labels.items() <= sample.labels.items():
-                return float(sample.value)
-    return None
 
 
 def ours(text: str) -> set[str]:
@@ -255,3 +254,41 @@ class TestFigures:
             connection.request("GET", "/metrics")
             assert figure(connection.getresponse().read().decode(), "clawchat_compromised_total") == 1
             assert (tmp_path / "metrics.sock").exists()
+
+
+class TestJudging:
+    def test_a_search_without_success_is_counted_after_a_minute_and_once(self) -> None:
+        session = SimpleNamespace(
+            id=1,
+            path=SimpleNamespace(relayed=True),
+            path_reason=Reason.NO_ANSWER,
+            machines=SimpleNamespace(
+                punching=SimpleNamespace(move=None, peer_ports=Ports.RANDOM), recovery=SimpleNamespace(packets_lost=0)
+            ),
+            stats=lambda *, now: SimpleNamespace(  # noqa: ARG005 - as a session's
+                rtt=0.1, bytes_sent=1, bytes_received=1, packets_sent=1, packets_received=1
+            ),
+        )
+        endpoint = SimpleNamespace(
+            sessions={1: session},
+            abandoned=0,
+            drops={},
+            scout=SimpleNamespace(habit=lambda *, now: SimpleNamespace(ports=Ports.STEADY)),  # noqa: ARG005 - as a scout's
+        )
+        program: Any = SimpleNamespace(
+            endpoint=endpoint,
+            node=SimpleNamespace(lag=0.0),
+            invitations=SimpleNamespace(views=list),
+            relays=SimpleNamespace(views=list),
+            returning=(),
+            handler=None,
+        )
+        meters = ServerMeters(program)
+        place = Place(0, Address("203.0.113.1", 5000))
+        meters.on_event(SessionOpened(1, Role.RESPONDER, bytes(8), "words", place), now=100.0)
+        labels = {"result": "relay", "reason": "no-answer", "strategy": "", "nat": "steady", "peer_nat": "random"}
+        for now, expected in ((159.0, None), (160.0, 1.0), (200.0, 1.0)):
+            meters.refresh(healthy=True, missing=0, now=now)
+            assert figure(meters.board.text().decode(), "clawchat_path_attempts_total", **labels) == expected
+        meters.on_event(SessionEnded(1, TimedOut("silence")), now=300.0)
+        assert figure(meters.board.text().decode(), "clawchat_path_attempts_total", **labels) == 1.0
