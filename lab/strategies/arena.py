@@ -145,7 +145,7 @@ class Arena:
         credential = str(server.hear().get("credential", ""))
         client.tell(replace(order, role="client", late=late[0], credential=credential).as_json())
         ours = Outcome.from_json(client.hear()["outcome"])
-        server.tell({})
+        server.tell({"direct_at": ours.direct_at})
         return Duel(ours, Outcome.from_json(server.hear()["outcome"]))
 
     def close(self) -> None:

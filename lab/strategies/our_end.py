@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final
 
@@ -25,7 +26,7 @@ from clawchat.session.endpoint import Endpoint
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import PersonalError, SessionClosed
-from clawchat.values.events import Event, PathChanged, SessionOpened
+from clawchat.values.events import Event, PathChanged, Role, SessionOpened
 from client.settings import Way
 from client.ways import RelayedWays
 from lab.strategies.outcome import Order, Outcome, judged
@@ -50,16 +51,21 @@ class Count:
     """Count the datagrams that a node sends towards its peer; relays are not the peer."""
 
     def __init__(self, relays: Sequence[Credential]) -> None:
-        self.sent_so_far = 0
+        self.times: list[float] = []
+        """When each of them left."""
         self._relays = {address.host for relay in relays for address in relay.candidates}
 
     def received(self, data: memoryview, size: int, path: Path, *, now: float) -> None:
         """Leave what comes alone."""
 
-    def sent(self, transmit: Transmit, *, now: float) -> None:  # noqa: ARG002 - as every tap
+    def sent(self, transmit: Transmit, *, now: float) -> None:
         """Count a batch."""
         if transmit.path.remote.host not in self._relays:
-            self.sent_so_far += -(-len(transmit.data) // transmit.size)
+            self.times += [now] * -(-len(transmit.data) // transmit.size)
+
+    def until(self, time: float | None) -> int:
+        """Return how many left until then, None for now."""
+        return len(self.times) if time is None else bisect_right(self.times, time)
 
 
 class OurEnd:
@@ -77,7 +83,6 @@ class OurEnd:
         self._opened_at: float | None = None
         self._direct_at: float | None = None
         self._sent_before = 0
-        self._sent = 0
 
     async def open(self) -> int:
         """Open the port; return its handle."""
@@ -87,11 +92,11 @@ class OurEnd:
         self.endpoint.candidates = tuple(host_candidates(self.node.ports[port].address))
         return port
 
-    def outcome(self) -> Outcome:
-        """Judge the end as it stands."""
+    def outcome(self, until: float | None = None) -> Outcome:
+        """Judge the end as it stands; count what it sent until a moment, or until it was direct itself."""
         session = self.endpoint.sessions.get(self.session)
         reason = str(self.endpoint.why_silent() if session is None else session.path_reason)
-        sent = (self.count.sent_so_far if self._direct_at is None else self._sent) - self._sent_before
+        sent = self.count.until(until or self._direct_at) - self._sent_before
         return judged(self._opened_at, self._direct_at, sent, reason)
 
     async def close(self) -> None:
@@ -114,7 +119,9 @@ class OurEnd:
             case SessionOpened(session, path=path) if self._is_peer(session):
                 self.session = session
                 self._opened_at = time.monotonic()
-                self._sent_before = self.count.sent_so_far
+                if event.role is Role.INITIATOR:
+                    # What went to the addresses of the security file was to be answered, not to open anything.
+                    self._sent_before = len(self.count.times)
                 if not path.relayed:
                     self._note_direct()
                 # A process that gets no turn: neither timers nor sockets are looked at.
@@ -125,7 +132,6 @@ class OurEnd:
     def _note_direct(self) -> None:
         if self._direct_at is None:
             self._direct_at = time.monotonic()
-            self._sent = self.count.sent_so_far
             self.moved.set()
 
 

@@ -55,6 +55,8 @@ class Outcome:
     """Datagrams that it sent towards the peer until then."""
     reason: str = ""
     """Why the path is what it is, in the words of the end."""
+    direct_at: float | None = None
+    """When that was, by the monotonic clock that all processes of a machine share."""
 
     def as_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -72,4 +74,4 @@ def judged(signalled_at: float | None, direct_at: float | None, sent: int, reaso
         return Outcome(Verdict.FAIL, None, sent, reason)
     if direct_at is None:
         return Outcome(Verdict.RELAY, None, sent, reason)
-    return Outcome(Verdict.DIRECT, direct_at - signalled_at, sent, reason)
+    return Outcome(Verdict.DIRECT, direct_at - signalled_at, sent, reason, direct_at)

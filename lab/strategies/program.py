@@ -72,8 +72,8 @@ async def _ours(order: Order, reader: asyncio.StreamReader) -> Outcome:
     try:
         await server.start()
         tell(ready=True, credential=server.credential.hex())
-        await reader.readline()
-        return server.outcome()
+        told = json.loads(await reader.readline() or "{}")
+        return server.outcome(told.get("direct_at"))
     finally:
         await server.close()
 

@@ -56,7 +56,7 @@ def _ours(bout: Bout) -> Trial:
     cell.start()
     if not net.run(SETTLE + OPEN_SECONDS, stop=lambda: client.opened_at is not None) or client.opened_at is None:
         return Trial(Verdict.FAIL, None, 0)
-    before = _sent(client, cell) + _sent(server, cell)
+    before = _sent(client, cell)  # what the server has sent by now opened its NAT
     net.run(net.now + DIRECT_SECONDS, stop=lambda: client.direct_at is not None)
     packets = _sent(client, cell) + _sent(server, cell) - before
     if client.direct_at is None:

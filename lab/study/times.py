@@ -10,7 +10,7 @@ from lab.study import simulated, spaces
 from lab.study.bout import ROUND_TRIP, Bout
 from lab.study.figures import Row, Target
 
-SLACK: Final = 0.015
+SLACK: Final = 0.02
 """Seconds that timers and a busy machine may add to a round trip in namespaces; virtual time adds nothing."""
 
 
