@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from random import Random
 from typing import Final, NamedTuple
 
@@ -75,7 +75,7 @@ class Rival:
         self._peer_changes = False
         self._asked: dict[str, float] = {}
         self._next_check = NEVER
-        self._guesses = random_ports(self._random)
+        self._guesses: Iterator[int] = iter(())
         self._guessed = 0
         self._guess_from = NEVER
 
@@ -151,6 +151,7 @@ class Rival:
         self._ends_at = self._awake_at + (BIRTHDAY_GIVE_UP if birthday else GIVE_UP)
         self._next_check = self._awake_at
         if birthday:
+            self._guesses = random_ports(self._random)
             self._guess_from = self._awake_at
 
     # --- probing ----------------------------------------------------------------------------------

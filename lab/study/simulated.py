@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from typing import Final
 
+from clawchat.nat.reasons import Reason
 from lab.matrix.expected import Verdict
 from lab.sim.cell import SETTLE, Cell, Peer
 from lab.sim.rivalry import Rivalry, network
@@ -15,6 +16,10 @@ from lab.study.bout import CABLE_DELAY, Bout, Trial
 OPEN_SECONDS: Final = 12.0
 DIRECT_SECONDS: Final = 10.0
 """How long a bout of ours has to connect, and then to become direct: longer than the longest guess takes."""
+
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.UDP_BLOCKED})
+DOUBT: Final = 1.0
+"""Reasons after which an end tries nothing more for a long time, and how long that is watched all the same."""
 
 WORTHWHILE: Final = 200
 """Bouts from which a second process saves more time than it takes to start."""
@@ -57,11 +62,17 @@ def _ours(bout: Bout) -> Trial:
     if not net.run(SETTLE + OPEN_SECONDS, stop=lambda: client.opened_at is not None) or client.opened_at is None:
         return Trial(Verdict.FAIL, None, 0)
     before = _sent(client, cell)  # what the server has sent by now opened its NAT
-    net.run(net.now + DIRECT_SECONDS, stop=lambda: client.direct_at is not None)
+    net.run(net.now + DIRECT_SECONDS, stop=lambda: client.direct_at is not None or _hopeless(client))
+    net.run(net.now + (DOUBT if client.direct_at is None else 0.0), stop=lambda: client.direct_at is not None)
     packets = _sent(client, cell) + _sent(server, cell) - before
     if client.direct_at is None:
         return Trial(Verdict.RELAY, None, packets)
     return Trial(Verdict.DIRECT, client.direct_at - client.opened_at, packets)
+
+
+def _hopeless(client: Peer) -> bool:
+    """Tell whether an end knows that no direct path is to be had for a long time."""
+    return client.id in client.party.endpoint.sessions and client.session.path_reason in OVER
 
 
 def _sent(end: Peer, cell: Cell) -> int:
