@@ -269,6 +269,7 @@ class Punching:
             self._reserve.on_answer()
         if answered.path.relayed:
             self._reserve.prefer(answered.path)
+            self.lost = self.lost or (self._reserve.tried_all and answered.path.port != current.port)
         better = self._reserve.is_better(answered.path, current) if answered.path.relayed else current.relayed
         if not better or self._role is not Role.INITIATOR:
             return False
@@ -277,7 +278,7 @@ class Punching:
 
     def on_moved(self, why: Reason, *, now: float) -> Reason:
         """Settle on the path just taken into use, or look for a better one; return why it is used."""
-        self._reserve.on_answer()
+        self._reserve.on_moved()
         self._settled_at = now
         path = self._paths.current
         self._stranded = False

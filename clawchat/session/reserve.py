@@ -28,6 +28,7 @@ class Reserve:
         "_shows",
         "_suspicion",
         "_tunnelled",
+        "_vain",
     )
 
     def __init__(self, prober: Prober, tunnelled: Callable[[Path], bool], *, shows: bool) -> None:
@@ -39,6 +40,7 @@ class Reserve:
         self._show_at = NEVER
         self._flow = 0
         self._flow_since = 0.0
+        self._vain = 0  # how many relays were left since the last answer
 
     @property
     def deadline(self) -> float:
@@ -60,10 +62,16 @@ class Reserve:
         """Note that a path fell silent: it is the last to go to."""
         if self._paths.pop(path.port, None) is not None:
             self._paths[path.port] = path
+            self._vain += 1
+
+    @property
+    def tried_all(self) -> bool:
+        """Tell whether every relay was left in vain, so that only one that answers is worth going to."""
+        return self._vain >= len(self._paths)
 
     def drop(self, port: int) -> bool:
         """Forget a relay that was left; tell whether a path through it was held."""
-        self._suspicion.on_answer()
+        self.on_moved()
         return self._paths.pop(port, None) is not None
 
     def instead_of(self, current: Path) -> Path | None:
@@ -77,6 +85,11 @@ class Reserve:
 
     def on_answer(self) -> None:
         """Note that the path in use works."""
+        self._suspicion.on_answer()
+        self._vain = 0
+
+    def on_moved(self) -> None:
+        """Begin anew to watch: another path is in use."""
         self._suspicion.on_answer()
 
     def on_heard(self, packets: int, rtt: float, *, now: float) -> None:
@@ -98,7 +111,7 @@ class Reserve:
             # the others as well: perhaps our NAT has forgotten them, too, and this opens them anew
             for path in (current, *self._others(current)):
                 self._prober.probe(path)
-        return verdict is True and self.instead_of(current) is not None
+        return verdict is True and self.instead_of(current) is not None and not self.tried_all
 
     def _show(self, current: Path, *, now: float) -> None:
         others = self._others(current)

@@ -32,6 +32,9 @@ OUTAGE: Final = 3.0
 RETURN: Final = 20.0
 """How long the way back to a direct path may take: the passes of punching grow rare."""
 
+REJOIN: Final = 45.0
+"""How long it may take until both ends have noticed that their relays know them no more, and joined them again."""
+
 NEW_ADDRESS: Final = "203.0.113.99"
 AROUND: Final = [Host(name) for name in RELAYS]
 
@@ -186,6 +189,23 @@ def carrier_dies(stage: Stage, notes: Notes) -> None:
     arrived(moved, notes)
 
 
+def relays_restart(stage: Stage, notes: Notes) -> None:
+    """Kill all relays under a session that needs one, and start them again: nobody tells the ends."""
+    stage.begin()
+    at = time.monotonic()
+    for each in stage.relays.values():
+        each.kill()
+    time.sleep(OUTAGE)
+    for name in stage.relays:
+        stage.start_relay(name)
+    started = time.monotonic()
+    stage.client.wait_for(lambda event: event["event"] == "path_changed" and event["at"] > started, "relay", REJOIN)
+    time.sleep(1.0)
+    moved = stage.finish()
+    notes.claims.append(at_most("data flows again", held_up(moved, at), REJOIN))
+    arrived(moved, notes)
+
+
 def direct(stage: Stage, notes: Notes) -> None:
     """Let nothing happen; the path has to be direct."""
     stage.wait_direct(0.0)
@@ -235,6 +255,12 @@ SCENES: Final[Mapping[str, Scene]] = {
             "the relay is killed that carries a session between two symmetric NATs",
             _pair("symmetric-random", "symmetric-random"),
             carrier_dies,
+        ),
+        Scene(
+            "relays-restart",
+            "all relays are killed and started again under a session between two symmetric NATs",
+            _pair("symmetric-random", "symmetric-random"),
+            relays_restart,
         ),
         Scene("one-nat", "both ends are behind one NAT", _one_nat, direct, server="g1-b"),
         Scene("one-carrier", "two homes behind one carrier's NAT that hairpins", _one_carrier, direct),

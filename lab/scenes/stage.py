@@ -117,7 +117,10 @@ class Stage:
     def __init__(self, world: World, place: Path, *, client: str, server_at: str, way: str) -> None:
         self.world = world
         self.way = way
-        self.relays = {name: relay(world.machine(name), place / name, name) for name in RELAYS}
+        self._place = place
+        self.relays: dict[str, Program] = {}
+        for name in RELAYS:
+            self.start_relay(name)
         for each in self.relays.values():
             each.wait_for("started")
         secrets = [each.security / "relay.sec" for each in self.relays.values()]
@@ -125,6 +128,10 @@ class Stage:
         self.server.wait_for("relay-joined")
         self.client = Client(world.namespace(client), place / "client", self.server.invite("cargo"))
         self.client.wait_for(lambda event: event["event"] == "connected", "session", CONNECT_SECONDS)
+
+    def start_relay(self, name: str) -> None:
+        """Start a relay, perhaps again where it was before."""
+        self.relays[name] = relay(self.world.machine(name), self._place / name, name)
 
     # --- the path ----------------------------------------------------------------------------------
 
