@@ -61,10 +61,13 @@ class Exporter:
         """Close the doors; what a collector would read as news is removed."""
         for server in self._servers:
             server.close()
-        for left in (self._settings.socket, self._settings.textfile):
-            if left is not None:
-                with contextlib.suppress(OSError):
-                    left.unlink(missing_ok=True)
+        door, file = self._settings.socket, self._settings.textfile
+        with contextlib.suppress(OSError):
+            if file is not None:
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if door is not None and door.is_socket():
+                door.unlink()
 
     async def _write(self, path: pathlib.Path) -> None:
         """Replace the text file; a disk may be slow, and the network must not wait for it."""
@@ -116,7 +119,8 @@ def _listener(path: pathlib.Path) -> socket.socket:
     """Open a unix socket, in place of one that a program left behind."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
-        path.unlink(missing_ok=True)
+        if path.is_socket():  # anything else is not ours to remove
+            path.unlink()
         listener.bind(str(path))
         path.chmod(SOCKET_MODE)
         listener.setblocking(False)

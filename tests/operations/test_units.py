@@ -82,6 +82,8 @@ def test_a_real_systemd_runs_the_server_and_restarts_it_when_it_stalls(tmp_path:
     until_new $first
     systemctl is-active --quiet clawchat-server || systemctl start clawchat-server
     clawchat-server health && echo healthy again
+    journalctl --sync 2>/dev/null; journalctl -u clawchat-server -o cat --no-pager | grep started
+    echo "warnings: $(journalctl -u clawchat-server -o cat --no-pager -p warning | grep -c event)"
     systemctl show --property=NRestarts clawchat-server
     """
     told = boot_copy(tmp_path / "scratch", prepare, probe, seconds=200)
@@ -93,6 +95,9 @@ def test_a_real_systemd_runs_the_server_and_restarts_it_when_it_stalls(tmp_path:
     assert re.search(r"CapEff:\s+0000000000000000\nNoNewPrivs:\s+1\nSeccomp:\s+2\n", told), told
     assert "healthy again" in lines
     assert "NRestarts=1" in lines
+    started = next(json.loads(line) for line in lines if '"event": "started"' in line)
+    assert started["level"] == "info"  # the journal has taken the priority off the line, and filters by it
+    assert "warnings: 0" in lines
 
 
 @pytest.mark.slow

@@ -128,7 +128,8 @@ class TestWaysOut:
 
     def test_a_unix_socket_for_our_group(self, home: Home, tmp_path: Path) -> None:
         path = tmp_path / "metrics.sock"
-        path.write_text("left behind", encoding="utf-8")
+        with socket.socket(socket.AF_UNIX) as killed:
+            killed.bind(str(path))  # what a server that was killed leaves behind
         with_metrics(home, socket=path)
         with RunningServer(home) as server:
             assert stat.S_IMODE(path.stat().st_mode) == 0o660
@@ -145,6 +146,21 @@ class TestWaysOut:
                 assert (answer.status, answer.read()) == (status, b"")
             assert server.stop() == 0
         assert not path.exists()
+
+    def test_a_file_that_is_in_the_way_of_the_socket_stays(self, home: Home, tmp_path: Path) -> None:
+        path = tmp_path / "thesis.tex"
+        path.write_text("years of work", encoding="utf-8")
+        with_metrics(home, socket=path)
+        told = command("run", "--directory", str(home.configuration.parent), "--ip", "127.0.0.1")
+        assert told.returncode != 0
+        assert "metrics.socket" in told.stderr
+        assert path.read_text(encoding="utf-8") == "years of work"
+
+    def test_a_text_file_that_nobody_would_read_is_told(self, home: Home, tmp_path: Path) -> None:
+        with_metrics(home, textfile=tmp_path / "clawchat.txt")
+        told = command("config", "check", "--directory", str(home.configuration.parent))
+        assert told.returncode == 3
+        assert ".prom" in told.stderr
 
     @pytest.mark.parametrize("junk", [b"\r\n\r\n", b"\xff" * 20_000, b"GET /metrics HTTP/1.1"])
     def test_what_is_no_request_gets_no_figures(self, home: Home, tmp_path: Path, junk: bytes) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import stat
 import sys
 import time
@@ -65,6 +66,16 @@ def test_a_relay_is_looked_at(relay: RunningRelay) -> None:
     told = command("relay", "health", "--directory", relay.directory)
     assert told.returncode == 1
     assert "relay.sec" in told.stderr
+
+
+def test_junk_is_counted_not_logged(relay: RunningRelay) -> None:
+    target, before = Address.parse(relay.ask("status")["port"]), len(relay.log)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as stranger:
+        for _ in range(300):
+            stranger.sendto(os.urandom(256), target)
+    wait_until(lambda: sum(relay.ask("status")["drops"].values()) > 0)
+    assert relay.ask("health")["healthy"]
+    assert len(relay.log) == before
 
 
 def test_only_one_relay_lives_in_a_directory(relay: RunningRelay) -> None:
