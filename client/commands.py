@@ -39,6 +39,7 @@ COMMANDS: Final[dict[str, tuple[str, str]]] = {
     "name": ("NAME", "take another name"),
     "ping": ("", "measure the round trip"),
     "rekey": ("", "change the session's keys now"),
+    "hop": ("", "move to another UDP port now"),
     "compromised": ("[session]", "destroy every key and file of this server, or this session's, on both ends"),
     "status": ("", "show the session, its path and its safety words"),
     "quit": ("", "close the session and end"),

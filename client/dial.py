@@ -42,7 +42,7 @@ async def dialled(plan: Plan, keylog: Callable[[str], None] | None = None) -> As
     credential, addresses = plan.opened.credential, host_addresses()
     host = plan.local.host or (ANY_IPV6 if _only_ipv6(credential, addresses) else ANY_IPV4)
     direct = plan.way is not Way.RELAY
-    config = EndpointConfig(punch=direct, key_rotation=plan.key_rotation)
+    config = EndpointConfig(punch=direct, key_rotation=plan.key_rotation, port_rotation=plan.port_rotation)
     endpoint = Endpoint(random=os.urandom, config=config, keylog=keylog)
     node = Node(endpoint, on_event=lambda _event: None)
     ways: RelayedWays | None = None

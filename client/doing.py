@@ -59,6 +59,8 @@ async def _command(command: Command, link: Link, show: Callable[[UserEvent], Non
         case "compromised":
             link.doubted = command.argument
             show(Notice(DOUBT[command.argument == SESSION]))
+        case "hop":
+            link.hop()
         case "rekey":
             link.rekey()
         case "status":

@@ -190,6 +190,11 @@ class Link:
         with contextlib.suppress(SessionClosed, UsageError):  # it ends, and its keys with it
             self._peer.rekey()
 
+    def hop(self) -> None:
+        """Move to another UDP port; PathChanged tells when the session has."""
+        with contextlib.suppress(SessionClosed):
+            self._peer.hop()
+
     def compromise(self, *, everything: bool = True) -> None:
         """Destroy the session's keys, or all that is known of the server, on both ends; the session ends with it."""
         self._peer.compromise(everything=everything)

@@ -63,6 +63,9 @@ class Peer(Protocol):
     def rekey(self) -> None:
         """Change the session's keys now."""
 
+    def hop(self) -> None:
+        """Move to another UDP port now."""
+
     def compromise(self, *, everything: bool = True) -> None:
         """Destroy the session's keys, or all, on both ends."""
 

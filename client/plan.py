@@ -36,6 +36,7 @@ class Plan:
     post: Post | None = None  # what carries the handshake instead of datagrams
     post_timeout: float = 0.0  # seconds until it must have brought an answer
     key_rotation: float = KEY_ROTATION  # seconds that one set of keys is used for
+    port_rotation: float = 0.0  # seconds that one UDP port is used for, more or less; 0 for good
     stun_servers: tuple[str, ...] = ()  # who tells where we are seen from outside, if the post must know
 
     def with_patience(self, seconds: float | None, *, interactive: bool) -> Plan:

@@ -64,6 +64,7 @@ _DIRECTION: Final = dict.fromkeys([0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F
 _MOVES: Final = {
     **dict.fromkeys(("direct", "at-once", "punched", "guessed"), ""),
     "roamed": "its address changed",
+    "hopped": "a new port",
     "suspect": "the direct path fell silent",
     "relay-changed": "another one: the relay before fell silent",
 }

@@ -89,6 +89,7 @@ class Request:
             post=post,
             post_timeout=self.timeout or (CARRY_TIMEOUT if self.drop is not None else MEETING_LIFE),
             key_rotation=settings.encryption.key_rotation_interval,
+            port_rotation=0.0 if self.port else settings.encryption.port_rotation_interval,
             stun_servers=settings.networking.stun_servers,
         )
 

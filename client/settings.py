@@ -80,10 +80,13 @@ class Networking:
 
 @dataclass(frozen=True, slots=True)
 class Encryption:
-    """How often keys change."""
+    """How often keys and ports change."""
 
     key_rotation_interval: float = option(
         "seconds between new session keys; the server may ask for them sooner", default=3600.0, check=between(1, 3600)
+    )
+    port_rotation_interval: float = option(
+        "seconds between new UDP ports, more or less; 0 keeps the port", default=3600.0, check=between(0, 7 * 24 * 3600)
     )
 
 

@@ -27,7 +27,7 @@ sys.path[:0] = [str(CHECKOUT)]
 from clawchat.nat.portmap import mapper  # noqa: E402  (as above)
 from clawchat.nat.reasons import REASONS  # noqa: E402  (as above)
 from clawchat.net.config_schema import Option, sections_of  # noqa: E402  (the checkout must be on the path first)
-from clawchat.session import rekeying, state  # noqa: E402  (as above)
+from clawchat.session import port_rotation, rekeying, state  # noqa: E402  (as above)
 from clawchat.values.catalog import CATALOG  # noqa: E402  (as above)
 from clawchat.wire.frames import CloseCode, FrameType  # noqa: E402  (as above)
 from client.cli import cli as client_commands  # noqa: E402  (as above)
@@ -95,6 +95,13 @@ FRAMES: Final[dict[FrameType, tuple[Field, ...]]] = {
     FrameType.REKEY_1: (Field("11", 1), Field("epoch", 2), Field("public key", 32)),
     FrameType.REKEY_2: (Field("12", 1), Field("epoch", 2), Field("public key", 32)),
     FrameType.REKEY_PLEASE: (Field("13", 1), Field("epoch", 2)),
+    FrameType.MOVE_PORT: (
+        Field("14", 1),
+        Field("generation", 4),
+        Field("grace", 2),
+        Field("count", 1),
+        Field("count × address (7 or 19)"),
+    ),
     FrameType.COMPROMISED: (Field("15", 1), Field("scope", 1)),
 }
 
@@ -246,6 +253,11 @@ def rekeying_states() -> str:
     return transitions(rekeying.TRANSITIONS, rekeying.Phase.STEADY)
 
 
+def porting_states() -> str:
+    """Draw how an endpoint moves to another port."""
+    return transitions(port_rotation.TRANSITIONS, port_rotation.Stage.STAYING)
+
+
 def mapper_states() -> str:
     """Draw how a router is asked for a mapping."""
     return transitions(mapper.TRANSITIONS, mapper.State.IDLE)
@@ -337,6 +349,7 @@ MAKERS: Final[dict[str, Callable[[], str]]] = {
     "close codes": close_codes,
     "session states": session_states,
     "rekeying states": rekeying_states,
+    "porting states": porting_states,
     "mapper states": mapper_states,
     "floors": floors,
     "limits": limit_tables,

@@ -158,6 +158,13 @@ def rekey(directory: pathlib.Path | None, config: pathlib.Path | None, session: 
 
 @cli.command()
 @which_server
+def hop(directory: pathlib.Path | None, config: pathlib.Path | None) -> None:
+    """Move to another UDP port now, with every session; the old one hears for a while."""
+    control.call(_home(directory, config).control, "hop")
+
+
+@cli.command()
+@which_server
 @click.option("--name", help="What you are called in the chat; your login name without it.")
 def attach(directory: pathlib.Path | None, config: pathlib.Path | None, name: str | None) -> None:
     """Take part in the chat from this terminal, or from a script by lines."""

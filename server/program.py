@@ -26,6 +26,10 @@ from clawchat.values.events import (
     Event,
     KeysChanged,
     PathChanged,
+    PortClosed,
+    PortKept,
+    PortMoved,
+    PortReady,
     SessionEnded,
     SessionOpened,
     SlotConfirmed,
@@ -46,8 +50,8 @@ from server.invitations import DEFAULT_NAME, Invitations, Maker
 from server.logs import Log
 from server.metrics.export import Exporter
 from server.metrics.server import ServerMeters
+from server.moving import Moving, port_rotation
 from server.port import open_server_port
-from server.reach import Reach
 from server.relays import ServerRelays
 from server.remembering import Remembering
 from server.returning import Returning
@@ -79,7 +83,11 @@ class Program:
         self.keylog = keylog is not None
         self.guests: dict[int, Guest] = {}
         self.log = log or Log()
-        config = EndpointConfig(key_rotation=settings.encryption.key_rotation_interval)
+        config = EndpointConfig(
+            key_rotation=settings.encryption.key_rotation_interval,
+            port_rotation=port_rotation(settings),
+            prepares_ports=True,
+        )
         self.endpoint = Endpoint(random=secrets.token_bytes, config=config, keylog=keylog)
         self.node = Node(self.endpoint, on_event=self._on_event, beat=BEAT_SECONDS)
         self.relays = ServerRelays(
@@ -104,14 +112,10 @@ class Program:
         self.chat = ChatService(self.hub, wake=self.node.wake, keep=self.remembering.flush, log=self.log)
         chat, argv = settings.chat, settings.handler
         self.handler = Handler(argv, chat.handler_name, chat.rooms, self.chat, self.log) if argv else None
-        self.reach = Reach(
-            settings.networking,
-            self.node,
-            self.log,
-            relayed=lambda: self.relays.observed,
-            on_change=self._reach_changed,
-        )
-        self._maker = Maker(settings.server.id, bytearray(HEADER_KEY_BYTES), self.relays.texts, self.reach.candidates)
+        self._moving = Moving(self, spawn=self._spawn, reach_changed=self._reach_changed)
+        self.reach = self._moving.make_reach()
+        key = bytearray(HEADER_KEY_BYTES)
+        self._maker = Maker(settings.server.id, key, self.relays.texts, self._moving.candidates)
         self.invitations = Invitations(home, settings, bootstrap, self._maker, self.relays, self.log)
         self.handing = Handing(self.endpoint, self.returning, self._maker, self.log, wake=self.node.wake)
         self.port = Address(settings.server.ip, 0)
@@ -134,7 +138,7 @@ class Program:
         self._maker.hello_header_key[:] = key
         usual = slots[-1].credential.candidates[0].port if slots and slots[-1].credential.candidates else 0
         await self._exporter.open()
-        self._use_port(await open_server_port(self.node, self.settings.server, usual, self.log))
+        self._moving.start(await open_server_port(self.node, self.settings.server, usual, self.log))
         self.endpoint.candidates = tuple(self.reach.candidates())
         await self.remembering.begin()
         await self.invitations.open(DEFAULT_NAME)
@@ -171,12 +175,12 @@ class Program:
         await asyncio.gather(
             *tasks,
             self.reach.close(),
+            self._moving.close(),
             self.relays.close(),
             self.node.close(code=CLOSE_CODE, reason=CLOSE_REASON, limit=limit),
             return_exceptions=True,
         )
-        if not self.destroyed:
-            self.log.info("stopped")
+        self.log.info("stopped")
 
     def destroy(self) -> None:
         """Destroy every key, tell every client to do the same, and give up all work but that; ``stop`` follows."""
@@ -203,6 +207,14 @@ class Program:
         self._forget_client(number)
         self.node.wake()
 
+    def _compromised(self, event: CompromisedHeard) -> None:
+        self.log.warning("compromised-heard", session=event.session, everything=event.everything)
+        if event.everything:
+            self.destroy()
+            self._on_destroyed()
+        else:
+            self._forget_client(event.session)
+
     def _forget_client(self, session: int) -> None:
         if self.returning.break_all(session):
             self._spawn(self.returning.save())
@@ -219,12 +231,6 @@ class Program:
         """Run the self-test and bring all figures up to date."""
         found = await check(self)
         self.meters.refresh(healthy=found.healthy, missing=len(found.missing), now=time.monotonic())
-
-    def _use_port(self, handle: int) -> None:
-        self.handle = handle
-        self.port = self.node.ports[handle].address
-        self.reach.start(handle)
-        self.relays.start(handle)
 
     def _watch_drop(self) -> None:
         """Look after the drop folder, if there is one, and learn how to open our NATs for those who can't reach us."""
@@ -287,13 +293,10 @@ class Program:
                 self.chat.writable(event.session, event.stream)
             case StreamReset() | StreamStopped():
                 self.chat.broken(event.session, event.stream)
-            case CompromisedHeard(session, everything):
-                self.log.warning("compromised-heard", session=session, everything=everything)
-                if everything:
-                    self.destroy()
-                    self._on_destroyed()
-                else:
-                    self._forget_client(session)
+            case CompromisedHeard():
+                self._compromised(event)
+            case PortReady() | PortMoved() | PortKept() | PortClosed():
+                self._moving.on_event(event)
             case KeysChanged():
                 self.log.info("keys-changed", session=event.session, epoch=event.epoch)
             case PathChanged():

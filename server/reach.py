@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -19,6 +21,9 @@ from server.logs import Log
 from server.settings import Networking, public_address
 
 NOTHING_ASKED: Final = "off"
+
+SETTLE_SECONDS: Final = 3.0
+"""A router that has not answered by then will hardly do so: twice what asking takes."""
 
 
 class Reach:
@@ -46,6 +51,7 @@ class Reach:
         self._offered: list[Address] = []
         self._mapping: PortMapping | None = None
         self._reflexive: Reflexive | None = None
+        self._answered = asyncio.Event()
 
     def start(self, handle: int) -> None:
         """Begin to ask on behalf of a port, if the settings say so."""
@@ -64,6 +70,12 @@ class Reach:
                 on_change=self._seen,
                 detect=self._networking.nat_detection,
             )
+
+    async def settled(self) -> None:
+        """Wait until the router has answered, or would not in time."""
+        if self._mapping is not None:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._answered.wait(), SETTLE_SECONDS)
 
     async def close(self) -> None:
         """Give back what the router maps, and ask no more."""
@@ -102,6 +114,7 @@ class Reach:
         return told
 
     def _mapped(self, lease: Lease | None) -> None:
+        self._answered.set()
         if lease is None:
             self._log.info("port-not-mapped", why=self._mapping.refusals if self._mapping is not None else ())
         else:

@@ -21,6 +21,7 @@ from clawchat.values.limits import MEETING_LIFE
 from server.health import check
 from server.invitations import DEFAULT_NAME
 from server.keeper import Keeper
+from server.moving import port_rotation
 from server.program import Program
 
 Answer: TypeAlias = Mapping[str, object]
@@ -47,6 +48,7 @@ class Requests:
             "disconnect": self._disconnect,
             "answer": self._answer,
             "rekey": self._rekey,
+            "hop": self._hop,
             "compromised": self._compromised,
         }
 
@@ -62,6 +64,7 @@ class Requests:
             "pid": os.getpid(),
             "uptime_seconds": round(time.time() - program.started_at),
             "port": str(program.port),
+            "port_moves": program.endpoint.port_moves,
             "candidates": [str(address) for address in program.endpoint.candidates],
             **program.reach.describe(),
             "relays": [view._asdict() for view in program.relays.views()],
@@ -145,6 +148,16 @@ class Requests:
             with contextlib.suppress(UsageError):  # it is closing
                 self._find(each).rekey()
         self._program.node.wake()
+        return {}
+
+    async def _hop(self, _request: Mapping[str, Any], _channel: Channel) -> Answer:
+        """Move to another port. Raises PersonalError where the port is fixed."""
+        program = self._program
+        if not port_rotation(program.settings):
+            cause = "this server's port is fixed by `server.port`, `networking.public_address` or a rotation of 0"
+            raise PersonalError("CC-USAGE", cause, "Change the configuration, and restart the server.")
+        program.endpoint.hop()
+        program.node.wake()
         return {}
 
     async def _compromised(self, request: Mapping[str, Any], _channel: Channel) -> Answer:

@@ -132,7 +132,9 @@ class Encryption:
         "seconds between new session keys; a client may change them sooner", default=3600.0, check=between(1, 3600)
     )
     port_rotation_interval: float = option(
-        f"seconds between new UDP ports; 0 keeps the port{LATER}", default=3600.0, check=between(0, 7 * 24 * 3600)
+        "seconds between new UDP ports, more or less; 0 keeps the port, as a fixed port or public port does",
+        default=3600.0,
+        check=between(0, 7 * 24 * 3600),
     )
 
 

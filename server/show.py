@@ -31,7 +31,7 @@ def status(answer: Mapping[str, Any]) -> None:
     rows = [
         ("server", answer["server"]),
         ("up", f"{span(answer['uptime_seconds'])} (process {answer['pid']})"),
-        ("port", answer["port"]),
+        ("port", f"{answer['port']} (moved {answer['port_moves']} times)" if answer["port_moves"] else answer["port"]),
         ("reachable at", ", ".join(answer["candidates"]) or "nowhere: no network address"),
         ("port mapping", answer["port_mapping"]),
         ("NAT", answer["nat"]),

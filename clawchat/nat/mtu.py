@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from clawchat.values.address import Path
 from clawchat.values.limits import (
+    BASE_DATAGRAM,
     BLACK_HOLE_PAUSE,
+    MAX_DATAGRAM,
+    MAX_DATAGRAM_IPV6,
     MTU_BLACK_HOLE_LOSSES,
     MTU_PROBE_TIMEOUT,
     MTU_PROBE_TRIES,
     MTU_PROBES,
     MTU_RAISE_INTERVAL,
+    RELAYED_BASE_DATAGRAM,
+    RELAYED_MAX_DATAGRAM,
 )
 from clawchat.values.timers import NEVER
 
@@ -78,3 +84,12 @@ class MtuProber:
         self.size = self.base
         self.deadline = NEVER
         self._search(now + BLACK_HOLE_PAUSE)
+
+
+def datagram_sizes(path: Path) -> tuple[int, int]:
+    """Return the datagram size a path surely carries, and the largest worth trying."""
+    if path.relayed:
+        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM
+    if path.tunnelled:
+        return MAX_DATAGRAM, MAX_DATAGRAM  # TCP cuts a message as it likes; there is nothing to be probed
+    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM

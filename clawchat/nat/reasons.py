@@ -15,6 +15,7 @@ class Reason(StrEnum):
     PUNCHED = "punched"
     GUESSED = "guessed"
     ROAMED = "roamed"
+    HOPPED = "hopped"
     LOOKING = "looking"
     WAITING_FOR_PEER = "waiting-for-peer"
     NO_ANSWER = "no-answer"
@@ -47,6 +48,7 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.AT_ONCE: Meaning("The handshake itself went directly.", ""),
         Reason.PUNCHED: Meaning("Both NATs were opened for each other.", ""),
         Reason.GUESSED: Meaning("The port that a symmetric NAT had chosen was found.", ""),
+        Reason.HOPPED: Meaning("An end moved to another port on purpose, and the session with it.", ""),
         Reason.ROAMED: Meaning("The address of an end changed, and the session followed.", ""),
         Reason.LOOKING: Meaning("The search for a direct path has just begun.", _PATIENCE),
         Reason.WAITING_FOR_PEER: Meaning(

@@ -121,6 +121,12 @@ class Connection:
         self.session.rekey()
         self._node.wake()
 
+    def hop(self) -> None:
+        """Move to another UDP port now, with every session of this node. Raises SessionClosed."""
+        self._require_open()
+        self._node.endpoint.hop()
+        self._node.wake()
+
     def compromise(self, *, everything: bool = True) -> None:
         """Destroy the keys of the session, or every key of this node, and tell the peers to do the same."""
         endpoint, now = self._node.endpoint, time.monotonic()

@@ -26,7 +26,7 @@ from clawchat.net.tunnel import Tunnel
 from clawchat.session.outbound import Transmit
 from clawchat.values.address import FIRST_TUNNEL, Address, Path
 from clawchat.values.errors import UsageError
-from clawchat.values.events import ClosePort, Event, OpenPort
+from clawchat.values.events import ClosePort, Event, OpenPort, PortEvent
 
 MAX_ROUNDS: Final = 8
 """How often one turn asks the endpoint for more, before the loop looks after others."""
@@ -285,7 +285,7 @@ class Node:
             if isinstance(event, (OpenPort, ClosePort)):
                 self._ports.obey(event)
                 continue
-            listener = self._listeners.get(event.session)
+            listener = None if isinstance(event, PortEvent) else self._listeners.get(event.session)
             if listener is not None:
                 self._tell(listener, event)
             self._tell(self._on_event, event)

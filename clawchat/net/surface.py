@@ -66,6 +66,9 @@ class Core(Protocol):
     def leaving(self) -> bool:
         """Tell whether copies of COMPROMISED are still to leave."""
 
+    def hop(self) -> None:
+        """Move to another port now."""
+
     def compromise_session(self, session_id: int, *, now: float) -> None:
         """Destroy one session, and tell its peer to do the same."""
 

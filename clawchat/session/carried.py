@@ -66,6 +66,7 @@ class _Endpoint(Protocol):
     def scout(self) -> Scout: ...
     @property
     def sessions(self) -> Mapping[int, Session]: ...
+    def current_port(self, handle: int) -> int: ...
     def connect(self, credential: Credential, *, port: int, now: float, timeout: float = ...) -> int: ...
     def ways(self, addresses: tuple[Address, ...]) -> tuple[Path, ...]: ...
     def _remove(self, session: Session) -> None: ...
@@ -116,6 +117,7 @@ class Carried:
             self._meetings &= self._half_open
             if len(self._meetings) >= MAX_MEETINGS:
                 raise BadDatagram("full")
+            port = self.current_port(port)
             answer = self._answer(slot_id, view, Path(port, NOWHERE), now=now)
         except BadDatagram as refused:
             self.drops[refused.reason] += 1
@@ -151,7 +153,7 @@ class Carried:
             return None
         self._attempts.forget(attempt)
         ways = self.ways(tuple(dict.fromkeys(welcomed.agreement.peer_candidates + attempt.addresses)))
-        path = ways[0] if ways else Path(port, NOWHERE)
+        path = ways[0] if ways else Path(self.current_port(port), NOWHERE)
         agreement = welcomed.agreement._replace(rendezvous=Rendezvous(ways, now + timeout, self.scout.prime_ttl))
         self._add(agreement, welcomed.secrets, attempt.id, path, rtt=None, now=now)
         return attempt.id

@@ -14,6 +14,7 @@ from clawchat.session.attempts import Attempts
 from clawchat.session.demux import Demultiplexer
 from clawchat.session.links import Links, address_box
 from clawchat.session.outbound import Transmit
+from clawchat.session.port_rotation import Rotation
 from clawchat.session.session import Session
 from clawchat.session.state import State
 from clawchat.values.limits import COMPROMISED_TIMES
@@ -55,6 +56,7 @@ class _Endpoint(Protocol):
     _farewell: Farewell
     _header_key: bytearray
     _links: Links
+    _rotation: Rotation
     _sealers: dict[int, BatchSealer]
 
     @property
@@ -107,6 +109,7 @@ class Compromising:
             session.on_compromised(None, everything=True)
             self._remove(session)
         self._attempts.forget_all()
+        self._rotation = Rotation()
         for slot_id in self.armed:
             self.disarm(slot_id)
         self._demux.forget()

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from clawchat.transport.congestion import CongestionController
 from clawchat.transport.cubic import Cubic
 from clawchat.values.address import Address
-from clawchat.values.limits import HANDSHAKE_BURST, HANDSHAKE_RATE, KEY_ROTATION, MAX_HALF_OPEN, MAX_SESSIONS
+from clawchat.values.limits import (
+    HANDSHAKE_BURST,
+    HANDSHAKE_RATE,
+    KEY_ROTATION,
+    MAX_HALF_OPEN,
+    MAX_SESSIONS,
+    PORT_GRACE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +24,9 @@ class EndpointConfig:
 
     ``handshake_rate`` and ``handshake_burst`` bound the answers to authentic HELLOs, ``congestion`` makes the
     controller of a new path, ``candidates`` is where this end may be reached. Without ``punch`` a session that
-    began on a relay stays on it. Keys are changed every ``key_rotation`` seconds.
+    began on a relay stays on it. Keys are changed every ``key_rotation`` seconds, the port every ``port_rotation``
+    (0: never), and the old one hears for ``port_grace`` more. A program that ``prepares_ports`` is told of a new one
+    (PortReady) before the peers are.
     """
 
     handshake_rate: float = HANDSHAKE_RATE
@@ -28,3 +37,6 @@ class EndpointConfig:
     candidates: Sequence[Address] = ()
     punch: bool = True
     key_rotation: float = KEY_ROTATION
+    port_rotation: float = 0.0
+    port_grace: float = PORT_GRACE
+    prepares_ports: bool = False

@@ -25,6 +25,8 @@ from clawchat.session.hellos import BUCKET_SECONDS
 from clawchat.session.initiator import Attempt
 from clawchat.session.links import Links
 from clawchat.session.outbound import BATCHES_PER_TURN, Transmit
+from clawchat.session.port_rotation import Rotation
+from clawchat.session.porting import Porting
 from clawchat.session.responder import Answer, Budget, Responder
 from clawchat.session.schedule import Schedule
 from clawchat.session.scouting import Scout
@@ -46,7 +48,7 @@ TRANSMITS_PER_TURN: Final = 64
 """How many transmits one call hands over at most; the driver asks again."""
 
 
-class Endpoint(Carried, Surveying, Compromising):
+class Endpoint(Carried, Surveying, Compromising, Porting):
     """Demultiplex batches of datagrams to sessions, and collect what they send; answer nobody unknown."""
 
     def __init__(
@@ -78,6 +80,7 @@ class Endpoint(Carried, Surveying, Compromising):
         self._demux = Demultiplexer(self._own_header, self._awake, self._receive_stranger)
         self._schedule = Schedule(self._sessions)
         self._farewell = Farewell()
+        self._rotation = Rotation()
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
         self._ids = count(1)
@@ -136,7 +139,7 @@ class Endpoint(Carried, Surveying, Compromising):
             credential,
             cid=self._new_cid(),
             header_key=self._header_key,
-            port=port,
+            port=self.current_port(port),
             own=self.candidates,
             direct=direct,
             random=self.random,
@@ -299,7 +302,7 @@ class Endpoint(Carried, Surveying, Compromising):
     def next_timeout(self) -> float | None:
         """Return when ``handle_timeout`` is due, None if nothing is waited for."""
         deadline = min(self._schedule.next(), self._attempts.next_timeout(), self._responder.deadline)
-        deadline = min(deadline, self._farewell.deadline)
+        deadline = min(deadline, self._farewell.deadline, self.rotation_deadline)
         return None if deadline == NEVER else deadline
 
     def handle_timeout(self, *, now: float) -> None:
@@ -307,6 +310,8 @@ class Endpoint(Carried, Surveying, Compromising):
         for session in self._schedule.due(now=now):
             session.handle_timeout(now=now)
             self._awake[session] = None
+        if self.rotation_deadline <= now:
+            self._rotate(now=now)
         for attempt in self._attempts.take_expired(now=now):
             self.emit(SessionEnded(attempt.id, HandshakeFailed("no answer from any address of the server")))
         for slot_id in self._responder.expired(now=now):

@@ -35,7 +35,7 @@ from clawchat.wire.frames import (
     Stream,
 )
 from clawchat.wire.packet import BatchOpener, Run, split_number, unseal
-from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease
+from clawchat.wire.rotation import Compromised, MovePort, Rekey1, Rekey2, RekeyPlease
 
 _PACKET_NUMBER: Final = (1 << PACKET_NUMBER_BITS) - 1
 _SILENT_FRAMES: Final = (Ack, Padding, Close)
@@ -187,6 +187,7 @@ class Inbound:
     def _on_path_response(self, frame: PathResponse, path: Path, now: float) -> None:
         if not path.relayed and (path.port == self._machines.paths.current.port or self._machines.survey is None):
             self._owner.observed = frame.observed
+            self._machines.on_seen(path, frame.observed, now=now)
         if self._machines.on_response(frame, now=now):
             self._owner.on_arrived(self._machines.paths.current, now=now)
 
@@ -204,6 +205,9 @@ class Inbound:
 
     def _on_forward(self, frame: Forward, _path: Path, _now: float) -> None:
         self._emit(ForwardReceived(self._owner.id, frame.box, frame.data))
+
+    def _on_move_port(self, frame: MovePort, _path: Path, now: float) -> None:
+        self._machines.hopping.on_announced(frame, self._machines.paths, now=now)
 
     def _on_rekey_offer(self, frame: Rekey1, _path: Path, _now: float) -> None:
         self._machines.rekeying.on_offer(frame)
@@ -242,6 +246,7 @@ _HANDLERS: Final[dict[type[Frame], tuple[_Handler, frozenset[State]]]] = {
     Rekey1: (Inbound._on_rekey_offer, _LIVE),
     Rekey2: (Inbound._on_rekey_answer, _LIVE),
     RekeyPlease: (Inbound._on_rekey_please, _LIVE),
+    MovePort: (Inbound._on_move_port, _LIVE),
     Compromised: (Inbound._on_compromised, _LIVE_OR_CLOSING),
 }
 """Which method takes a frame, and in which states it is heard; elsewhere it is ignored."""

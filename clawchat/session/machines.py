@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from typing import Final
 
-from clawchat.nat.mtu import MtuProber
+from clawchat.nat.mapping_life import MappingLife
+from clawchat.nat.mtu import MtuProber, datagram_sizes
 from clawchat.nat.path import PathMachine
 from clawchat.nat.probing import Prober
 from clawchat.nat.reasons import Reason
+from clawchat.session.fates import Fates
+from clawchat.session.hopping import Hopping
 from clawchat.session.keys import SendKeys
 from clawchat.session.liveness import Liveness
 from clawchat.session.meeting import Meeting, Rendezvous
-from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent, Transmit
+from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.punching import Punching
 from clawchat.session.rekeying import Rekeying
 from clawchat.session.surroundings import Surroundings
@@ -19,19 +22,14 @@ from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
 from clawchat.transport.recovery import Recovery
 from clawchat.transport.rtt import INITIAL_RTT, RttEstimator
-from clawchat.transport.runs import SentRun, StreamRun
+from clawchat.transport.runs import SentRun
 from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import ProtocolViolation
-from clawchat.values.events import KeysChanged, PathChanged, PingAnswered, Role
+from clawchat.values.events import KeysChanged, PathChanged, Role
 from clawchat.values.limits import (
     ACK_DELAY_UNIT,
-    BASE_DATAGRAM,
-    MAX_DATAGRAM,
-    MAX_DATAGRAM_IPV6,
     PATH_PATIENCE,
-    RELAYED_BASE_DATAGRAM,
-    RELAYED_MAX_DATAGRAM,
 )
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Ack, Candidates, CloseCode, PathChallenge, PathResponse, encode
@@ -46,12 +44,15 @@ class Machines:
 
     __slots__ = (
         "_before",
+        "_fates",
         "_relay_rtt",
         "_send",
         "_session",
         "_world",
         "acks",
+        "hopping",
         "live",
+        "mapping_life",
         "meeting",
         "mtu",
         "out",
@@ -86,7 +87,7 @@ class Machines:
         self.acks = AckMachine()
         patience = PATH_PATIENCE if role is Role.INITIATOR else 0.0
         self.paths = PathMachine(path, world.random, patience=patience)
-        self.mtu = MtuProber(*_datagram_sizes(path))
+        self.mtu = MtuProber(*datagram_sizes(path))
         self.live = Liveness(role, world.random, now=now)
         estimator = RttEstimator()
         if rtt is not None:
@@ -94,10 +95,13 @@ class Machines:
         self.recovery = Recovery(estimator, world.congestion())
         pacer = Pacer(self.recovery.congestion, estimator)
         self.punching: Punching | None = None
+        self.hopping = Hopping(role, world)
+        self.mapping_life = MappingLife()
         self._before = path
         self._relay_rtt = estimator.smoothed if path.relayed else INITIAL_RTT
         self.survey: Prober | None = None  # of a session with a relay: asks what it sees of our ports
         self.out = Outbound(send, streams, self.acks, self.paths, self.mtu, self.recovery, pacer, world.sealer, now=now)
+        self._fates = Fates(session, world, streams, self.acks, self.out, self.mtu, self.paths)
         self.meeting = Meeting(role, rendezvous, self.paths, self.out, world, now=now) if rendezvous else None
         if path.relayed:
             self.rely_on(path, now=now)
@@ -115,16 +119,16 @@ class Machines:
             return True
         opened = self.meeting.arrived(path, probing=probing)
         if opened:
-            self.mtu.restart(*_datagram_sizes(path))
+            self.mtu.restart(*datagram_sizes(path))
         return opened
 
     def on_ack(self, frame: Ack, *, now: float) -> None:
         """Settle what an ACK reports. Raises ProtocolViolation."""
         outcome = self.recovery.on_ack(frame.ranges, frame.delay * ACK_DELAY_UNIT, now=now)
         for run in outcome.acked:
-            self._on_acked(run, now=now)
+            self._fates.on_acked(run, now=now)
         for run in outcome.late:
-            self._on_acked(run, now=now)
+            self._fates.on_acked(run, now=now)
         if self.punching is not None and (outcome.acked or outcome.late):
             self.punching.on_answer()
         if outcome.lost:
@@ -136,7 +140,7 @@ class Machines:
         if not self.recovery.probes_due:
             return
         for piece in self.recovery.probe_pieces():
-            self._on_lost(piece)
+            self._fates.on_lost(piece)
         if self.recovery.pto_count == _BLACK_HOLE_PTOS:
             self.mtu.fall_back(now=now)
             self.recovery.congestion.max_datagram = self.mtu.size
@@ -153,14 +157,14 @@ class Machines:
         if self.punching is not None:
             why = self.punching.on_moved(why, now=now)
         for run in self.recovery.forget_all():
-            self._on_lost(run)
+            self._fates.on_lost(run)
         if before.relayed and self.recovery.rtt.sampled_at is not None:
             self._relay_rtt = self.recovery.rtt.smoothed
         estimator = RttEstimator(self._relay_rtt) if self.paths.current.relayed else RttEstimator()
         congestion = self._world.congestion()
         self.recovery.restart(estimator, congestion)
         self.out.pacer = Pacer(congestion, estimator)
-        self.mtu.restart(*_datagram_sizes(self.paths.current))
+        self.mtu.restart(*datagram_sizes(self.paths.current))
         congestion.max_datagram = self.mtu.size
         self._world.emit(PathChanged(self._session, self.paths.current, why))
 
@@ -182,10 +186,29 @@ class Machines:
             if self.punching.lost:
                 self.fall_back(now=now)
                 self.punching.transmit(out, now=now)  # what tells the peer of it goes before all the data that waits
+        probes = self.hopping.take(now=now) if self.hopping.deadline <= now else []
         if self.survey is not None:
-            for item in self.survey.take(now=now):
-                self.out.send_alone(out, item, now=now)
+            probes += self.survey.take(now=now)
+        for item in probes:
+            self.out.send_alone(out, item, now=now)
         return self.out.transmit(out, now=now)
+
+    def on_seen(self, path: Path, observed: Address, *, now: float) -> None:
+        """Take note of what the peer sees of a port of ours: a NAT that ends mappings shows it there."""
+        if self.mapping_life.on_seen(path.port, observed, now=now):
+            self._world.mapping_ended(now=now)
+
+    def begin_hop(self, handle: int, addresses: tuple[Address, ...], *, now: float) -> None:
+        """Tell the peer of another port of ours, and see whether the session can go by it."""
+        self.out.control(encode(self.hopping.begin(handle, addresses, self.paths, now=now)))
+
+    def on_hopped(self, *, now: float) -> None:
+        """Go on by another port along the same way: what was measured of it still holds (RFC 9000 section 9.4)."""
+        self._before = self.paths.current
+        self.hopping.settle()
+        if self.punching is not None:
+            self.punching.on_hopped(now=now)
+        self._world.emit(PathChanged(self._session, self.paths.current, Reason.HOPPED))
 
     def fall_back(self, *, now: float) -> None:
         """Leave the path in use for a relay at once, if there is another one."""
@@ -226,6 +249,7 @@ class Machines:
             self.paths.deadline,
             self.mtu.deadline,
             self.rekeying.deadline,
+            self.hopping.deadline,
         )
         return nearest if self.punching is None else min(nearest, self.punching.deadline)
 
@@ -272,6 +296,9 @@ class Machines:
     def on_challenge(self, challenge: PathChallenge, path: Path, *, now: float) -> None:
         """Answer a challenge on the path it came by."""
         self.paths.on_challenge(challenge, path)
+        self.hopping.on_challenge(path, self.paths, now=now)
+        if self.role is Role.INITIATOR and path == self.paths.current and not self.hopping.active(now=now):
+            self.look(path)  # the peer sees us elsewhere than before: where, and for how long?
         if path.relayed and self.role is Role.RESPONDER:
             self.rely_on(path, now=now)
         if self.punching is not None:
@@ -294,55 +321,23 @@ class Machines:
             if self.paths.current.tunnelled and not surveyed.path.tunnelled:
                 self.move(surveyed.path, now=now)
                 self._world.survey(life=0.0, now=now)  # only now can the relay see our ports
+        elif (hopped := self.hopping.on_response(response, now=now)) is not None:
+            self.paths.adopt(hopped)
+            self.on_hopped(now=now)
+            self.out.ping(None)
         elif self.paths.on_response(response):
-            self.on_moved(Reason.ROAMED, now=now)
+            if self.hopping.active(now=now) and self.paths.current.is_near(self._before):
+                self.on_hopped(now=now)
+            else:
+                self.on_moved(Reason.ROAMED, now=now)
         elif self.punching is not None and self.punching.on_response(response, now=now):
             self.on_moved(Reason.PUNCHED, now=now)
         return False
 
     def _on_all_lost(self, lost: list[SentRun], acked: list[SentRun], *, now: float) -> None:
         for run in lost:
-            self._on_lost(run)
+            self._fates.on_lost(run)
         base = self.mtu.base
         vanished = any(run.size > base and not run.probe for run in lost) and all(run.size <= base for run in acked)
         if vanished and self.mtu.on_vanished(now=now):
             self.recovery.congestion.max_datagram = base
-
-    def _on_acked(self, run: SentRun, *, now: float) -> None:
-        if self.mtu.vanished and run.size > self.mtu.base:
-            self.mtu.vanished = 0
-        if run.run is not None:
-            self.streams.on_acked(run.run)
-        for record in run.frames:
-            match record:
-                case StreamRun():
-                    self.streams.on_acked(record)
-                case AckSent(largest):
-                    self.acks.on_ack_acked(largest)
-                case PingSent(question, sent_at) if not question.answered:
-                    question.answered = True
-                    self._world.emit(PingAnswered(self._session, question.token, now - sent_at))
-                case ProbeSent(size, path) if path == self.paths.current:
-                    self.mtu.on_acked(size, now=now)
-                    self.recovery.congestion.max_datagram = self.mtu.size
-
-    def _on_lost(self, run: SentRun) -> None:
-        if run.run is not None:
-            self.streams.on_lost(run.run)
-        for record in run.frames:
-            match record:
-                case StreamRun():
-                    self.streams.on_lost(record)
-                case ControlSent(frame):
-                    self.out.control(frame)
-                case PingSent(question, _) if not question.answered:
-                    self.out.ping(question)
-
-
-def _datagram_sizes(path: Path) -> tuple[int, int]:
-    """Return the datagram size a path surely carries, and the largest worth trying."""
-    if path.relayed:
-        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM
-    if path.tunnelled:
-        return MAX_DATAGRAM, MAX_DATAGRAM  # TCP cuts a message as it likes; there is nothing to be probed
-    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM

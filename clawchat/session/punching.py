@@ -329,6 +329,13 @@ class Punching:
         self._world.survey(life=SETTLED, now=now)
         self.begin(self._peer.addresses, now=now)
 
+    def on_hopped(self, *, now: float) -> None:
+        """Go on by a port of the whole endpoint: the one we had asked for is closed when nobody needs it any more."""
+        self._settled_at = now
+        if self._kept is not None and self._kept != self._paths.current.port:
+            self._world.retire_port(self._kept, now=now)
+        self._kept = None
+
     def close(self, *, now: float) -> None:
         """Give back every port: the session is over."""
         self._guessing.forget(now=now)
@@ -341,4 +348,4 @@ class Punching:
         return Pair(self._world.scout.public_host(), host)
 
 
-_SEARCHING = frozenset(Reason) - {Reason.AT_ONCE, Reason.PUNCHED, Reason.GUESSED, Reason.ROAMED}
+_SEARCHING = frozenset(Reason) - {Reason.AT_ONCE, Reason.PUNCHED, Reason.GUESSED, Reason.ROAMED, Reason.HOPPED}

@@ -96,6 +96,41 @@ class Scout:
             self._emit(OpenPort(handle, None))
         return handles
 
+    def open(self, address: Address) -> int:
+        """Ask for a port at an address; return its handle."""
+        handle = next(self._handles)
+        self._own[handle] = None
+        self._emit(OpenPort(handle, address))
+        return handle
+
+    def adopt(self, handle: int) -> None:
+        """Let a port that was asked for take the place of the program's, which go on hearing."""
+        address = self._own.pop(handle, None)
+        if address is not None:
+            self.ports = {handle: address, **self.ports}
+
+    def retire(self, handle: int) -> None:
+        """Offer a port no more; it stays open until ``close``."""
+        self.ports.pop(handle, None)
+        self._forget(handle)
+
+    def drop(self, handle: int) -> None:
+        """Close a port that came to nothing."""
+        self.retire(handle)
+        self.close(handle)
+
+    def close(self, handle: int) -> None:
+        """Have a port closed."""
+        self._emit(ClosePort(handle))
+
+    def local(self, handle: int) -> Address | None:
+        """Return what a port is bound to."""
+        return self.ports.get(handle) or self._own.get(handle)
+
+    def seen_of(self, handle: int) -> list[Address]:
+        """List what relays saw of a port."""
+        return [each.observed for (port, _), each in self._seen.items() if port == handle]
+
     def release(self, handles: Iterable[int]) -> None:
         """Close ports that were asked for."""
         for handle in handles:

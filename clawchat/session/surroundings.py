@@ -37,6 +37,12 @@ class Surroundings(Protocol):
     def tunnelled(self, path: Path) -> bool:
         """Tell whether a WebSocket carries a path, be it that of a link."""
 
+    def mapping_ended(self, *, now: float) -> None:
+        """Learn that our NAT ends mappings on a schedule, and has just made a new one."""
+
+    def retire_port(self, handle: int, *, now: float) -> None:
+        """Close a port of ours once a session has left it for good."""
+
     @property
     def config(self) -> EndpointConfig:
         """Return the endpoint's limits and habits."""

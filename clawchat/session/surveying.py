@@ -39,6 +39,8 @@ class _Endpoint(Protocol):
     def survey(self, *, now: float, life: float = ...) -> None: ...
     def look(self, session: Session, handles: list[int]) -> None: ...
     def observed(self, path: Path, address: Address, *, at: float, now: float) -> None: ...
+    def _note_port(self, handle: int, address: Address, *, now: float) -> None: ...
+    def _note_port_lost(self, handle: int, *, now: float) -> None: ...
 
 
 class Surveying:
@@ -78,7 +80,9 @@ class Surveying:
 
     def port_opened(self: _Endpoint, handle: int, address: Address, *, now: float) -> None:
         """Learn that one of our ports is open, or that its address changed."""
-        if self._scout.opened(handle, address):
+        programs = self._scout.opened(handle, address)
+        self._note_port(handle, address, now=now)
+        if programs:
             return
         spare = handle in self._scout.spares()
         for session in self.sessions.values():
@@ -89,9 +93,10 @@ class Surveying:
                 punching.on_port(now=now)
                 self.wake(session)
 
-    def port_failed(self: _Endpoint, handle: int, *, now: float) -> None:  # noqa: ARG002 - as every call
+    def port_failed(self: _Endpoint, handle: int, *, now: float) -> None:
         """Learn that a port could not be opened, or is closed."""
         self._scout.failed(handle)
+        self._note_port_lost(handle, now=now)
 
     # --- what relays see ---------------------------------------------------------------------------
 

@@ -68,6 +68,11 @@ class Path(NamedTuple):
         """Tell whether a relay carries it: our port is a link to one, and the address names a box there."""
         return self.port < 0
 
+    def is_near(self, other: Path) -> bool:
+        """Tell whether two direct paths differ by their ports alone."""
+        direct = not any(path.relayed or path.tunnelled for path in (self, other))
+        return direct and self.remote.host == other.remote.host
+
     @property
     def tunnelled(self) -> bool:
         """Tell whether TCP carries it: our port is a WebSocket, and the address has no UDP port."""

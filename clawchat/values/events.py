@@ -35,6 +35,37 @@ class ClosePort:
 
 
 @dataclass(frozen=True, slots=True)
+class PortReady:
+    """A port to move to is open: prepare it, and call ``announce_port`` with where it is reached."""
+
+    handle: int
+    address: Address
+
+
+@dataclass(frozen=True, slots=True)
+class PortMoved:
+    """The endpoint uses a new port; ``left`` sessions could not follow and go on by the old one."""
+
+    old: int
+    new: int
+    left: int
+
+
+@dataclass(frozen=True, slots=True)
+class PortKept:
+    """A move to another port came to nothing; it is tried again later."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PortClosed:
+    """An old port is of no more use to anybody, and is closed."""
+
+    handle: int
+
+
+@dataclass(frozen=True, slots=True)
 class SessionOpened:
     """A handshake is confirmed on both ends; ``words`` must read the same there."""
 
@@ -170,9 +201,13 @@ class CompromisedHeard:
     everything: bool
 
 
+PortEvent = PortReady | PortMoved | PortKept | PortClosed
+"""What concerns no single session."""
+
 Event = (
     OpenPort
     | ClosePort
+    | PortEvent
     | SessionOpened
     | SlotConfirmed
     | SessionEnded

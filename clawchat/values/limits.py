@@ -110,6 +110,45 @@ KEEPALIVE: Final = 15.0
 DEAD_PEER: Final = 180.0
 """Without a packet for this long the session is over and its keys are wiped."""
 
+PORT_ROTATION: Final = 3600.0
+"""How long an endpoint uses one UDP port (`port_rotation_interval`), give or take the jitter."""
+
+PORT_GRACE: Final = 30.0
+"""How long an old port hears at least once the session has left it: NATs keep their mappings as long (RFC 4787)."""
+
+PORT_RETRY: Final = 60.0
+"""When a move that came to nothing is tried again."""
+
+MAPPING_SHARE: Final = 0.6
+"""Behind a NAT that ends mappings on a schedule, a port is left after this share of it."""
+
+SHORTEST_ROTATION: Final = 10.0
+"""No NAT makes an endpoint change ports more often than this."""
+
+MAX_ROTATION_GAP: Final = 60.0
+"""A client keeps new keys and a new port this far apart, or a sixtieth of the time that keys live."""
+
+HOP_TIMES: Final = (0.0, 0.1, 0.3, 0.7, 1.5, 3.0)
+"""When a new path is probed, seconds after the peer was told."""
+
+HOP_TIMEOUT: Final = 5.0
+"""How long the peer has to follow to a new port."""
+
+HOP_LOOK: Final = 0.1
+"""How often an endpoint looks who has followed."""
+
+PREPARE_TIMEOUT: Final = 10.0
+"""How long a program has to make a new port ready, by having a router map it."""
+
+PORT_TRIES: Final = 4
+"""How many random ports are tried: others may be in use."""
+
+FIRST_RANDOM_PORT: Final = 49_152
+"""Where ports are picked from: those that are nobody's (RFC 6335 section 6)."""
+
+RANDOM_PORTS: Final = 16_384
+"""How many of them there are."""
+
 KEY_ROTATION: Final = 3600.0
 """How long a client uses one set of keys (`key_rotation_interval`), and how long a server waits to ask for another."""
 

@@ -28,6 +28,7 @@ from clawchat.wire.frames import (
     MAX_REASON,
     MAX_STREAM_DATA,
     MAX_STREAMS,
+    MOVE_PORT,
     PUNCH,
     REKEY,
     REKEY_PLEASE,
@@ -56,7 +57,7 @@ from clawchat.wire.frames import (
     Stop,
     Stream,
 )
-from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease, Scope
+from clawchat.wire.rotation import Compromised, MovePort, Rekey1, Rekey2, RekeyPlease, Scope
 
 _ZEROS: Final = bytes(MAX_DATAGRAM)
 MAX_OFFSET: Final = (1 << 63) - 1
@@ -206,6 +207,18 @@ def _decode_rekey_please(data: bytes, at: int) -> tuple[RekeyPlease, int]:
     return RekeyPlease(REKEY_PLEASE.unpack_from(data, at)[1]), at + REKEY_PLEASE.size
 
 
+def _decode_move_port(data: bytes, at: int) -> tuple[MovePort, int]:
+    _, generation, grace, count = MOVE_PORT.unpack_from(data, at)
+    at += MOVE_PORT.size
+    if count > MAX_OBSERVED_CANDIDATES:
+        raise _malformed("MOVE_PORT")
+    addresses = []
+    for _ in range(count):
+        address, at = decode_address(data, at)
+        addresses.append(address)
+    return MovePort(generation, grace, tuple(addresses)), at
+
+
 def _decode_compromised(data: bytes, at: int) -> tuple[Compromised, int]:
     scope = COMPROMISED.unpack_from(data, at)[1]
     if scope > max(Scope):
@@ -234,6 +247,7 @@ _DECODERS: Final[dict[int, Callable[[bytes, int], tuple[Frame, int]]]] = {
     FrameType.REKEY_1: _decode_rekey_1,
     FrameType.REKEY_2: _decode_rekey_2,
     FrameType.REKEY_PLEASE: _decode_rekey_please,
+    FrameType.MOVE_PORT: _decode_move_port,
     FrameType.COMPROMISED: _decode_compromised,
 }
 

@@ -21,6 +21,7 @@
     REKEY_1          11 | epoch u16  | public key 32
     REKEY_2          12 | epoch u16  | public key 32
     REKEY_PLEASE     13 | epoch u16
+    MOVE_PORT        14 | generation u32 | grace u16 | count u8 | count addresses
     COMPROMISED      15 | scope u8 (0: the session, 1: all)
 
 ACK: ``first`` is how many numbers below ``largest`` are acknowledged with it; each further range leaves
@@ -38,7 +39,7 @@ from typing import Final, NamedTuple
 from clawchat.values.address import Address, encode_address
 from clawchat.values.habit import UNKNOWN, Habit
 from clawchat.values.limits import BLOCK, MAX_DATAGRAM
-from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease
+from clawchat.wire.rotation import Compromised, MovePort, Rekey1, Rekey2, RekeyPlease
 
 
 class FrameType(IntEnum):
@@ -64,6 +65,7 @@ class FrameType(IntEnum):
     REKEY_1 = 0x11
     REKEY_2 = 0x12
     REKEY_PLEASE = 0x13
+    MOVE_PORT = 0x14
     COMPROMISED = 0x15
 
 
@@ -106,6 +108,7 @@ PUNCH = struct.Struct(">BBI")
 FORWARD = struct.Struct(">BH16s")
 REKEY = struct.Struct(">BH32s")
 REKEY_PLEASE = struct.Struct(">BH")
+MOVE_PORT = struct.Struct(">BIHB")
 COMPROMISED = struct.Struct(">BB")
 
 BOX_BYTES: Final = 16
@@ -243,7 +246,7 @@ class Forward(NamedTuple):
 Frame = (
     Padding | Ping | Ack | Stream | Reset | Stop | MaxData | MaxStreamData | MaxStreams | Datagram | Close
     | PathChallenge | PathResponse | Candidates | Punch | Register | Forward
-    | Rekey1 | Rekey2 | RekeyPlease | Compromised
+    | Rekey1 | Rekey2 | RekeyPlease | MovePort | Compromised
 )  # fmt: skip
 
 
@@ -324,6 +327,9 @@ def encode(frame: Frame) -> bytes:  # noqa: C901, PLR0911, PLR0912 - one row for
             return REKEY.pack(FrameType.REKEY_2, epoch, public)
         case RekeyPlease(epoch):
             return REKEY_PLEASE.pack(FrameType.REKEY_PLEASE, epoch)
+        case MovePort(generation, grace, addresses):
+            head = MOVE_PORT.pack(FrameType.MOVE_PORT, generation, grace, len(addresses))
+            return head + b"".join(map(encode_address, addresses))
         case Compromised(scope):
             return COMPROMISED.pack(FrameType.COMPROMISED, scope)
         case Candidates(generation, addresses, spares, nat):

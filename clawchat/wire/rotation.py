@@ -1,9 +1,11 @@
-"""What the frames of rotation say: new keys, and the end of everything (layouts stand in ``frames``)."""
+"""What the frames of rotation say: new keys, a new port, and the end of everything (layouts stand in ``frames``)."""
 
 from __future__ import annotations
 
 from enum import IntEnum
 from typing import NamedTuple
+
+from clawchat.values.address import Address
 
 
 class Rekey1(NamedTuple):
@@ -24,6 +26,17 @@ class RekeyPlease(NamedTuple):
     """The server asks the client to begin this epoch."""
 
     epoch: int
+
+
+class MovePort(NamedTuple):
+    """The sender opens another port, at one of these addresses, and keeps the old one for ``grace`` seconds.
+
+    ``generation`` grows with every move of one end, so that a late copy of an earlier one is known as such.
+    """
+
+    generation: int
+    grace: int
+    addresses: tuple[Address, ...]
 
 
 class Scope(IntEnum):

@@ -117,6 +117,10 @@ class FakePeer:
     def closed(self) -> bool:
         return self._ended.done()
 
+    def hop(self) -> None:
+        assert self.on_path is not None
+        self.on_path(self.path, "hopped")
+
     def compromise(self, *, everything: bool = True) -> None:
         self.end(Compromised(told=False, everything=everything))
 

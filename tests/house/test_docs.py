@@ -53,6 +53,7 @@ SAMPLES: dict[FrameType, tuple[frames.Frame, int]] = {
     FrameType.REKEY_1: (rotation.Rekey1(1, bytes(32)), 0),
     FrameType.REKEY_2: (rotation.Rekey2(1, bytes(32)), 0),
     FrameType.REKEY_PLEASE: (rotation.RekeyPlease(1), 0),
+    FrameType.MOVE_PORT: (rotation.MovePort(1, 30, (HERE, HERE)), 14),
     FrameType.COMPROMISED: (rotation.Compromised(rotation.Scope.ALL), 0),
 }
 """One frame of each type, with how many of its bytes the drawing leaves open."""

@@ -217,6 +217,9 @@ class FakeCore:
     def abandon(self, session_id: int) -> None:
         self.told.append(("abandon", session_id))
 
+    def hop(self) -> None:
+        self.told.append(("hop",))
+
     def compromise_session(self, session_id: int, *, now: float) -> None:
         assert now > 0
         self.told.append(("compromise", session_id))

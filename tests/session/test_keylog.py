@@ -15,7 +15,7 @@ from clawchat.values.address import Address
 from clawchat.values.errors import BadDatagram
 from clawchat.wire.dissect import Dissection, Dissector, Kind
 from clawchat.wire.frames import Candidates, Close, Forward, Frame, Punch, Register
-from clawchat.wire.rotation import Compromised
+from clawchat.wire.rotation import Compromised, MovePort
 from tests.session.test_transfer import content
 from tests.support.link import Link
 from tests.support.pair import Pair
@@ -82,7 +82,7 @@ def test_the_run_shows_every_kind_of_datagram_and_frame() -> None:
     found = [dissection for _, dissection in dissections()]
     assert {one.kind for one in found} == set(Kind)
     frames = {type(frame) for one in found if one.kind is Kind.DATA for frame in one.contents}
-    assert frames >= set(Frame.__args__) - {Candidates, Punch, Register, Forward, Compromised}
+    assert frames >= set(Frame.__args__) - {Candidates, Punch, Register, Forward, Compromised, MovePort}
     closes = {frame for one in found for frame in one.contents if isinstance(frame, Close)}
     assert closes == {Close(300, "enough")}
 

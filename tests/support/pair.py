@@ -23,7 +23,7 @@ from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.session.session import Session
 from clawchat.values.address import Address, Path
-from clawchat.values.events import Event, SessionOpened, StreamReadable
+from clawchat.values.events import ClosePort, Event, OpenPort, SessionOpened, StreamReadable
 from tests.support.link import Link, batches
 
 CLIENT = Address("203.0.113.9", 50_009)
@@ -65,6 +65,7 @@ class End:
 
     def __init__(self, name: str, address: Address, link: Link, endpoint: Endpoint) -> None:
         self.name = name
+        self.host = address.host
         self.ports = {0: address}
         self.link = link
         self.endpoint = endpoint
@@ -265,6 +266,13 @@ class Pair:
         events = list(end.endpoint.events())
         for event in events:
             self.trace.append(Told(self.now, end.name, repr(event)))
+            match event:
+                case OpenPort(handle, address):
+                    number = address.port if address is not None else self.chance.randrange(1024, 49_152)
+                    end.ports[handle] = Address(end.host, number)
+                    end.endpoint.port_opened(handle, end.ports[handle], now=self.now)
+                case ClosePort(handle):
+                    del end.ports[handle]
             end.take(event)
         return bool(events)
 

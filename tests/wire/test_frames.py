@@ -44,7 +44,7 @@ from clawchat.wire.frames import (
     stream_header,
     stream_word,
 )
-from clawchat.wire.rotation import Compromised, Rekey1, Rekey2, RekeyPlease, Scope
+from clawchat.wire.rotation import Compromised, MovePort, Rekey1, Rekey2, RekeyPlease, Scope
 
 U16, U32, U64 = (st.integers(0, (1 << bits) - 1) for bits in (16, 32, 64))
 TOKENS = st.binary(min_size=8, max_size=8)
@@ -114,6 +114,7 @@ FRAMES: list[st.SearchStrategy[Frame]] = [
     st.builds(Rekey1, U16, st.binary(min_size=32, max_size=32)),
     st.builds(Rekey2, U16, st.binary(min_size=32, max_size=32)),
     st.builds(RekeyPlease, U16),
+    st.builds(MovePort, U32, U16, st.lists(ADDRESSES, max_size=MAX_OBSERVED_CANDIDATES).map(tuple)),
     st.builds(Compromised, st.sampled_from(Scope)),
 ]
 
@@ -200,6 +201,7 @@ def test_a_body_is_padded_to_whole_blocks(body: bytes) -> None:
         (Rekey1(7, bytes(range(32))), "11 0007" + bytes(range(32)).hex()),
         (Rekey2(7, bytes(range(32))), "12 0007" + bytes(range(32)).hex()),
         (RekeyPlease(7), "13 0007"),
+        (MovePort(7, 30, (Address("203.0.113.1", 80),)), "14 00000007 001e 01 04 cb007101 0050"),
         (Compromised(Scope.ALL), "15 01"),
     ],
 )
