@@ -17,25 +17,26 @@ WAYS = ("upload", "download")
 @click.option("--way", type=click.Choice(WAYS), default="upload", show_default=True, help="Which end sends.")
 @json_option
 def scene(*, names: tuple[str, ...], way: str, as_json: bool) -> None:
-    """Play scenes with real programs; exit 4 when a claim does not hold. Without a name, list them; ``all`` plays all.
+    """Play scenes with real programs; exit 4 when a claim does not hold. Without a name, list them.
 
-    In most scenes at least 100 MiB are on their way through a stream while something happens to the network; in the
-    others two programs meet without a relay.
+    ``all`` plays all but those of rotation, which take minutes each. In most scenes at least 100 MiB are on their way
+    through a stream while something happens to the network; in others two programs meet without a relay.
     """
-    from lab.scenes import drop
+    from lab.scenes import drop, rotation
     from lab.scenes.mishaps import SCENES, play
     from lab.scenes.result import document, table
 
-    known = {name: scene.about for name, scene in SCENES.items()} | {name: drop.about(name) for name in drop.names()}
+    ours = {**SCENES, **rotation.SCENES}
+    known = {name: scene.about for name, scene in ours.items()} | {name: drop.about(name) for name in drop.names()}
     if not names:
         for name, about in known.items():
             click.echo(f"{name:20} {about}")
         return
-    wanted = list(known) if names == ("all",) else list(names)
+    wanted = [name for name in known if name not in rotation.SCENES] if names == ("all",) else list(names)
     if unknown := [name for name in wanted if name not in known]:
         raise click.UsageError(f"no scene is called {', '.join(unknown)}; `python -m lab scene` lists them")
     need_namespaces()
-    outcomes = [play(SCENES[name], way) if name in SCENES else drop.play(name) for name in wanted]
+    outcomes = [play(ours[name], way) if name in ours else drop.play(name) for name in wanted]
     if as_json:
         print_json(document(outcomes))
     else:

@@ -60,9 +60,11 @@ class Scene:
     play: Play
     client: str = "g1-a"
     server: str = "g2-a"
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def _pair(client: str, server: str, *others: str) -> Callable[[], Plan]:
+def pair(client: str, server: str, *others: str) -> Callable[[], Plan]:
+    """Lay out gateways of these kinds, with two relays around."""
     return lambda: plan(row([client, server, *others], hosts=AROUND))
 
 
@@ -219,41 +221,41 @@ def direct(stage: Stage, notes: Notes) -> None:
 SCENES: Final[Mapping[str, Scene]] = {
     scene.name: scene
     for scene in (
-        Scene("cut", "a firewall cuts the direct path for a while", _pair("port-restricted", "port-restricted"), cut),
+        Scene("cut", "a firewall cuts the direct path for a while", pair("port-restricted", "port-restricted"), cut),
         Scene(
             "relays-die",
             "all relays are killed under a direct session",
-            _pair("port-restricted", "port-restricted"),
+            pair("port-restricted", "port-restricted"),
             relays_die,
         ),
         Scene(
             "roam",
             "the client moves to another network",
-            _pair("port-restricted", "port-restricted", "port-restricted"),
+            pair("port-restricted", "port-restricted", "port-restricted"),
             roam,
         ),
         Scene(
             "renumber",
             "the client's gateway gets another address, which the client cannot see",
-            _pair("port-restricted", "port-restricted"),
+            pair("port-restricted", "port-restricted"),
             renumbered,
         ),
         Scene(
             "reboot-client-side",
             "the gateway of the client forgets its mappings, and gives others",
-            _pair("port-restricted-remap", "port-restricted"),
+            pair("port-restricted-remap", "port-restricted"),
             reboot("g1"),
         ),
         Scene(
             "reboot-server-side",
             "the gateway of the server forgets its mappings, and gives others",
-            _pair("port-restricted", "port-restricted-remap"),
+            pair("port-restricted", "port-restricted-remap"),
             reboot("g2"),
         ),
         Scene(
             "carrier-dies",
             "the relay is killed that carries a session between two symmetric NATs",
-            _pair("symmetric-random", "symmetric-random"),
+            pair("symmetric-random", "symmetric-random"),
             carrier_dies,
         ),
         Scene(
@@ -264,7 +266,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         ),
         Scene("one-nat", "both ends are behind one NAT", _one_nat, direct, server="g1-b"),
         Scene("one-carrier", "two homes behind one carrier's NAT that hairpins", _one_carrier, direct),
-        Scene("nested", "both ends are behind two NATs each", _pair("cgnat", "double"), direct),
+        Scene("nested", "both ends are behind two NATs each", pair("cgnat", "double"), direct),
     )
 }
 """All scenes, in the order in which they are played."""
@@ -276,7 +278,9 @@ def play(scene: Scene, way: str) -> Outcome:
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="clawchat-scene-") as place, opened(scene.network()) as world:
         try:
-            stage = Stage(world, Path(place), client=scene.client, server_at=scene.server, way=way)
+            stage = Stage(
+                world, Path(place), client=scene.client, server_at=scene.server, way=way, settings=scene.settings
+            )
             try:
                 scene.play(stage, notes)
             finally:

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -47,13 +47,14 @@ def relay(machine: Machine, directory: Path, name: str) -> Program:
     return Program(machine, directory, ["relay"], settings)
 
 
-def server(machine: Machine, directory: Path, relays: Sequence[Path]) -> Program:
-    """Set the server of a scene up and start it."""
+def server(machine: Machine, directory: Path, relays: Sequence[Path], more: Mapping[str, str]) -> Program:
+    """Set the server of a scene up and start it, with more settings if the scene has any."""
     files.private_directory(directory / SECURITY_NAME)
     write_key(Home(directory / CONFIGURATION_NAME, directory / SECURITY_NAME))
     settings = {
         "CLAWCHAT_NETWORKING_RELAYS": json.dumps([str(file) for file in relays]),
         "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
+        **more,
     }
     return Program(machine, directory, ["run"], settings, module="lab.scenes.ends.server")
 
@@ -61,13 +62,13 @@ def server(machine: Machine, directory: Path, relays: Sequence[Path]) -> Program
 class Client:
     """The client of a scene; ``events`` is what it told so far."""
 
-    def __init__(self, namespace: Namespace, directory: Path, file: Path) -> None:
+    def __init__(self, namespace: Namespace, directory: Path, file: Path, settings: Mapping[str, str]) -> None:
         directory.mkdir(mode=0o700)
         self._told, self._errors = directory / "events", directory / "errors"
         with self._told.open("wb") as told, self._errors.open("wb") as errors:
             self._process = namespace.exec(
                 [sys.executable, "-m", "lab.scenes.ends.client", str(file), f"{CONNECT_SECONDS:g}"],
-                env=environment(directory),
+                env=environment(directory, **settings),
                 cwd=directory,
                 stdin=subprocess.PIPE,
                 stdout=told,
@@ -114,7 +115,9 @@ class Client:
 class Stage:
     """All programs of one scene, between two peers of a world."""
 
-    def __init__(self, world: World, place: Path, *, client: str, server_at: str, way: str) -> None:
+    def __init__(  # noqa: PLR0913 - who is where, and how the two ends are set
+        self, world: World, place: Path, *, client: str, server_at: str, way: str, settings: Mapping[str, str]
+    ) -> None:
         self.world = world
         self.way = way
         self._place = place
@@ -124,9 +127,9 @@ class Stage:
         for each in self.relays.values():
             each.wait_for("started")
         secrets = [each.security / "relay.sec" for each in self.relays.values()]
-        self.server = server(world.machine(server_at), place / "server", secrets)
+        self.server = server(world.machine(server_at), place / "server", secrets, settings)
         self.server.wait_for("relay-joined")
-        self.client = Client(world.namespace(client), place / "client", self.server.invite("cargo"))
+        self.client = Client(world.namespace(client), place / "client", self.server.invite("cargo"), settings)
         self.client.wait_for(lambda event: event["event"] == "connected", "session", CONNECT_SECONDS)
 
     def start_relay(self, name: str) -> None:
@@ -154,9 +157,9 @@ class Stage:
 
     # --- the transfer ------------------------------------------------------------------------------
 
-    def begin(self, settle: float = 2.0, rate: float = RATE) -> None:
+    def begin(self, settle: float = 2.0, rate: float = RATE, least: int = LEAST) -> None:
         """Begin a transfer, and let it run for a while."""
-        self.client.tell(self.way, rate=rate, least=LEAST)
+        self.client.tell(self.way, rate=rate, least=least)
         self.client.wait_for(lambda event: event["event"] == "under_way", "transfer", CONNECT_SECONDS)
         time.sleep(settle)
 
