@@ -13,7 +13,7 @@ from clawchat.net.config_schema import between, each, one_of, option, section
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_NAME_BYTES, is_name
 from clawchat.values.errors import ConfigError
-from clawchat.values.limits import HANDSHAKE_TIMEOUT
+from clawchat.values.limits import HANDSHAKE_TIMEOUT, KEY_ROTATION, PORT_ROTATION
 
 HEADING = """\
 Configuration of the ClawChat client. Every key stands here with its default.
@@ -83,10 +83,14 @@ class Encryption:
     """How often keys and ports change."""
 
     key_rotation_interval: float = option(
-        "seconds between new session keys; the server may ask for them sooner", default=3600.0, check=between(1, 3600)
+        "seconds between new session keys; the server may ask for them sooner",
+        default=KEY_ROTATION,
+        check=between(1, 3600),
     )
     port_rotation_interval: float = option(
-        "seconds between new UDP ports, more or less; 0 keeps the port", default=3600.0, check=between(0, 7 * 24 * 3600)
+        "seconds between new UDP ports, more or less; 0 keeps the port",
+        default=PORT_ROTATION,
+        check=between(0, 7 * 24 * 3600),
     )
 
 

@@ -15,7 +15,7 @@ from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_ROOMS, is_name
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, UsageError
-from clawchat.values.limits import MAX_RELAYS
+from clawchat.values.limits import KEY_ROTATION, MAX_RELAYS, PORT_ROTATION
 from server.metrics.settings import Metrics
 
 # Keys that are kept for the parts of the protocol that are not in this version; setting one is warned about.
@@ -129,11 +129,13 @@ class Encryption:
     """How often keys and ports change."""
 
     key_rotation_interval: float = option(
-        "seconds between new session keys; a client may change them sooner", default=3600.0, check=between(1, 3600)
+        "seconds between new session keys; a client may change them sooner",
+        default=KEY_ROTATION,
+        check=between(1, 3600),
     )
     port_rotation_interval: float = option(
         "seconds between new UDP ports, more or less; 0 keeps the port, as a fixed port or public port does",
-        default=3600.0,
+        default=PORT_ROTATION,
         check=between(0, 7 * 24 * 3600),
     )
 
