@@ -11,7 +11,7 @@ from typing import Final
 from clawchat.net.carrying import Post
 from clawchat.net.paths import Places
 from clawchat.values.address import Address
-from clawchat.values.limits import KEY_ROTATION
+from clawchat.values.limits_rotation import KEY_ROTATION
 from client.opening import Opened
 from client.settings import Way
 

@@ -13,7 +13,8 @@ from clawchat.net.config_schema import between, each, one_of, option, section
 from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_NAME_BYTES, is_name
 from clawchat.values.errors import ConfigError
-from clawchat.values.limits import HANDSHAKE_TIMEOUT, KEY_ROTATION, PORT_ROTATION
+from clawchat.values.limits import HANDSHAKE_TIMEOUT
+from clawchat.values.limits_rotation import KEY_ROTATION, PORT_ROTATION
 
 HEADING = """\
 Configuration of the ClawChat client. Every key stands here with its default.

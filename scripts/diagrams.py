@@ -284,8 +284,12 @@ class Limit(NamedTuple):
 
 
 def limits() -> Iterator[Limit]:
-    """Read the constants, their sections and their sentences from the source."""
-    source = (CHECKOUT / "clawchat/values/limits.py").read_text(encoding="utf-8")
+    """Read the constants, their sections and their sentences from the sources."""
+    for name in ("limits", "limits_rotation"):
+        yield from _limits_of((CHECKOUT / f"clawchat/values/{name}.py").read_text(encoding="utf-8"))
+
+
+def _limits_of(source: str) -> Iterator[Limit]:
     headings = {number: line for number, line in enumerate(source.splitlines(), 1) if line.startswith("# ---")}
     body = ast.parse(source).body
     for statement, below in pairwise(body):

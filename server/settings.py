@@ -15,7 +15,8 @@ from clawchat.services.chat import DEFAULT_ROOM
 from clawchat.services.chat_fields import MAX_ROOMS, is_name
 from clawchat.values.address import Address
 from clawchat.values.errors import PersonalError, UsageError
-from clawchat.values.limits import KEY_ROTATION, MAX_RELAYS, PORT_ROTATION
+from clawchat.values.limits import MAX_RELAYS
+from clawchat.values.limits_rotation import KEY_ROTATION, PORT_ROTATION
 from server.metrics.settings import Metrics
 
 # Keys that are kept for the parts of the protocol that are not in this version; setting one is warned about.

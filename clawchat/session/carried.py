@@ -79,6 +79,11 @@ class _Endpoint(Protocol):
 class Carried:
     """The part of an endpoint that makes and takes HELLO and WELCOME as bytes."""
 
+    @property
+    def mailboxes(self: _Endpoint) -> dict[bytes, bytes]:
+        """The names (16 bytes) of the meeting places of armed slots, by slot id."""
+        return self._responder.mailboxes()
+
     def offer(
         self: _Endpoint,
         credential: Credential,

@@ -17,7 +17,7 @@ from clawchat.session.outbound import Transmit
 from clawchat.session.port_rotation import Rotation
 from clawchat.session.session import Session
 from clawchat.session.state import State
-from clawchat.values.limits import COMPROMISED_TIMES
+from clawchat.values.limits_rotation import COMPROMISED_TIMES
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Close, CloseCode, Forward, encode
 from clawchat.wire.packet import BatchSealer

@@ -8,14 +8,8 @@ from dataclasses import dataclass
 from clawchat.transport.congestion import CongestionController
 from clawchat.transport.cubic import Cubic
 from clawchat.values.address import Address
-from clawchat.values.limits import (
-    HANDSHAKE_BURST,
-    HANDSHAKE_RATE,
-    KEY_ROTATION,
-    MAX_HALF_OPEN,
-    MAX_SESSIONS,
-    PORT_GRACE,
-)
+from clawchat.values.limits import HANDSHAKE_BURST, HANDSHAKE_RATE, MAX_HALF_OPEN, MAX_SESSIONS
+from clawchat.values.limits_rotation import KEY_ROTATION, PORT_GRACE
 
 
 @dataclass(frozen=True, slots=True)

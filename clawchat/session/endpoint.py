@@ -116,11 +116,6 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
         """The ids of the slots that may be joined."""
         return self._responder.armed()
 
-    @property
-    def mailboxes(self) -> dict[bytes, bytes]:
-        """The names (16 bytes) of the meeting places of armed slots, by slot id."""
-        return self._responder.mailboxes()
-
     def connect(
         self,
         credential: Credential,

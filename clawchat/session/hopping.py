@@ -14,7 +14,8 @@ from clawchat.nat.probing import Prober
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
-from clawchat.values.limits import HOP_TIMEOUT, HOP_TIMES, MAX_OBSERVED_CANDIDATES, PORT_GRACE
+from clawchat.values.limits import MAX_OBSERVED_CANDIDATES
+from clawchat.values.limits_rotation import HOP_TIMEOUT, HOP_TIMES, PORT_GRACE
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import PathResponse
 from clawchat.wire.rotation import MovePort

@@ -6,7 +6,8 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from clawchat.crypto.header import HeaderMask
 from clawchat.crypto.replay import ReplayWindow
-from clawchat.values.limits import MAX_EPOCH_PACKETS, MAX_PACKET_NUMBER, OLD_KEY_LIFE, REKEY_PACKETS
+from clawchat.values.limits import MAX_EPOCH_PACKETS, MAX_PACKET_NUMBER
+from clawchat.values.limits_rotation import OLD_KEY_LIFE, REKEY_PACKETS
 from clawchat.values.timers import NEVER
 
 PACKET_NUMBER_BITS = 48

@@ -19,13 +19,12 @@ from clawchat.session.session import Session
 from clawchat.session.state import State
 from clawchat.values.address import Address
 from clawchat.values.events import Event, PortClosed, PortKept, PortMoved, PortReady, Role
-from clawchat.values.limits import (
+from clawchat.values.limits import JITTER, MAX_OBSERVED_CANDIDATES
+from clawchat.values.limits_rotation import (
     FIRST_RANDOM_PORT,
     HOP_LOOK,
     HOP_TIMEOUT,
-    JITTER,
     MAPPING_SHARE,
-    MAX_OBSERVED_CANDIDATES,
     MAX_ROTATION_GAP,
     PORT_RETRY,
     PORT_TRIES,

@@ -19,7 +19,7 @@ from clawchat.crypto.keylog import KeyLog, data_line
 from clawchat.session.keys import ReceiveKeys, SendKeys
 from clawchat.values.errors import BadDatagram, ProtocolViolation
 from clawchat.values.events import Role
-from clawchat.values.limits import KEY_JITTER, LAST_EPOCH, MAX_KEY_AGE
+from clawchat.values.limits_rotation import KEY_JITTER, LAST_EPOCH, MAX_KEY_AGE
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CloseCode, Frame
 from clawchat.wire.rotation import Rekey1, Rekey2, RekeyPlease

@@ -33,6 +33,8 @@ def rotate(stage: Stage, notes: Notes) -> None:
     time.sleep(max(0.0, began + SECONDS - time.monotonic()))
     log = stage.server.log  # before the client leaves, which ends the session in good order
     moved = stage.finish()
+    (cargo,) = {line["session"] for line in log if line["event"] == "session-opened"}
+    log = [line for line in log if line.get("session") == cargo]  # relays change keys and ports as well
     rekeys = sum(line["event"] == "keys-changed" for line in log)
     hops = sum(line["event"] == "path-changed" and line["why"] == "hopped" for line in log)
     other = [line for line in log if line["event"] == "path-changed" and line["why"] != "hopped"]

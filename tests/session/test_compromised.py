@@ -8,7 +8,8 @@ from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import Address
 from clawchat.values.errors import Compromised, TimedOut
 from clawchat.values.events import CompromisedHeard, SessionEnded
-from clawchat.values.limits import COMPROMISED_TIMES, DEAD_PEER
+from clawchat.values.limits import DEAD_PEER
+from clawchat.values.limits_rotation import COMPROMISED_TIMES
 from tests.session.test_transfer import content
 from tests.support.link import Link
 from tests.support.pair import CLIENT, End, Pair

@@ -12,7 +12,7 @@ from clawchat.session.config import EndpointConfig
 from clawchat.session.port_rotation import Stage
 from clawchat.values.address import Address, Path
 from clawchat.values.events import ClosePort, PathChanged, PortClosed, PortKept, PortMoved, PortReady, SessionEnded
-from clawchat.values.limits import FIRST_RANDOM_PORT, PORT_GRACE, PORT_RETRY
+from clawchat.values.limits_rotation import FIRST_RANDOM_PORT, PORT_GRACE, PORT_RETRY
 from clawchat.wire.dissect import Dissector, Kind
 from clawchat.wire.rotation import MovePort
 from tests.session.test_transfer import content

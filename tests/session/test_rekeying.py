@@ -12,7 +12,7 @@ from clawchat.session.config import EndpointConfig
 from clawchat.session.rekeying import Phase
 from clawchat.values.errors import BadDatagram, PeerClosed, SessionClosed
 from clawchat.values.events import KeysChanged, SessionEnded
-from clawchat.values.limits import KEY_JITTER, KEY_ROTATION, OLD_KEY_LIFE
+from clawchat.values.limits_rotation import KEY_JITTER, KEY_ROTATION, OLD_KEY_LIFE
 from clawchat.wire.dissect import Dissection, Dissector, Kind
 from clawchat.wire.frames import CloseCode, encode
 from clawchat.wire.rotation import Rekey1, Rekey2, RekeyPlease
