@@ -261,7 +261,7 @@ SCENES: Final[Mapping[str, Scene]] = {
         Scene(
             "relays-restart",
             "all relays are killed and started again under a session between two symmetric NATs",
-            _pair("symmetric-random", "symmetric-random"),
+            pair("symmetric-random", "symmetric-random"),
             relays_restart,
         ),
         Scene("one-nat", "both ends are behind one NAT", _one_nat, direct, server="g1-b"),
