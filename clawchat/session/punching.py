@@ -334,13 +334,12 @@ class Punching:
         self._settled_at = now
         if self._kept is not None and self._kept != self._paths.current.port:
             self._world.retire_port(self._kept, now=now)
-        self._kept = None
+            self._kept = None
 
     def close(self, *, now: float) -> None:
         """Give back every port: the session is over."""
         self._guessing.forget(now=now)
-        if self._kept is not None:
-            self._world.scout.release([self._kept])
+        self._world.scout.release([] if self._kept is None else [self._kept])
 
     def _pair(self) -> Pair:
         peer = self._peer
