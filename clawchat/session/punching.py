@@ -18,7 +18,7 @@ from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
 from clawchat.values.habit import Ports
-from clawchat.values.limits import REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
+from clawchat.values.limits import PRIMED_WAYS, REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
 
@@ -156,7 +156,7 @@ class Punching:
         """Open our NATs towards a peer that has only asked, so that it may fire as soon as it hears of us."""
         scout = self._world.scout
         if self._world.direct_allowed and (found := lanes(scout, Candidates(0, candidates), now=now)):
-            self._priming.begin(found[0].prime, scout.prime_ttl, now=now)
+            self._priming.begin(found[0].prime[:PRIMED_WAYS], scout.prime_ttl, now=now)
 
     def transmit_primes(self, out: list[Transmit], *, now: float) -> float:
         """Append what ``prime`` decided; return when there is more."""

@@ -136,6 +136,10 @@ SURVEY_LIFE: Final = 20.0
 WEBSOCKET_HEAD_START: Final = 0.3
 """How long a relay is tried by UDP alone before it is tried by WebSocket, too."""
 
+PRIMED_WAYS: Final = 4
+"""How many addresses of a peer our NAT is opened for before its handshake is confirmed. With the WELCOME, which is no
+longer than its HELLO, that is far less than three times what came from it."""
+
 PRIMED_WORDS: Final = 2
 """How often the answering end of a relayed handshake says that its NATs are open: one of them may get lost."""
 

@@ -106,3 +106,12 @@ def test_a_paused_puncher_goes_on_later() -> None:
 def test_a_new_port_of_the_same_host_is_news_only_where_ports_mean_something(ports: Ports, *, alike: bool) -> None:
     assert reached_alike([OURS], [OURS._replace(port=6000)], ports) is alike
     assert not reached_alike([OURS], [THEIRS], ports)
+
+
+def test_a_handshake_has_no_more_than_four_addresses_primed_before_it_is_confirmed() -> None:
+    found = cell("port-restricted", "port-restricted")
+    found.client.party.endpoint.candidates = tuple(Address(f"203.0.113.{number}", 9) for number in range(100, 115))
+    found.start()
+    found.net.run(20.0, stop=lambda: found.client.opened_at is not None)
+    sent = [number for host, number in found.server.party.sent_to.items() if host.startswith("203.0.113.")]
+    assert sent == [1, 1, 1, 1]
