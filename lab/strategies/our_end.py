@@ -1,7 +1,7 @@
 """Our own client and server as ends of a duel: the real core on real sockets, without the rest of the programs.
 
-The client goes the same ways as the program does (`client.ways`). The server's security file knows only its inside
-address, so that the two have to be introduced by a relay, and to punch.
+The client goes the same ways as the program does (`client.ways`), and the server's security file says where relays
+have seen it. Behind a NAT that lets in only what was sent to, a relay has to introduce the two, and they have to punch.
 """
 
 from __future__ import annotations
@@ -141,7 +141,6 @@ class OurServer(OurEnd):
     def __init__(self, order: Order) -> None:
         super().__init__(order)
         self.credential = b""
-        self._mailbox = b""
         self._slot_id = b""
         self._joined = asyncio.Event()
         self._membership: Relays | None = None
@@ -149,6 +148,9 @@ class OurServer(OurEnd):
     async def start(self) -> None:
         """Join the relays and wait for a client."""
         port = await self.open()
+        self._membership = Relays(self.node, self.endpoint, self.relays, port=port, on_joined=self._on_joined)
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
         slot = make_slot(
             os.urandom,
             name="server",
@@ -159,11 +161,11 @@ class OurServer(OurEnd):
             validity=VALID_SECONDS,
         )
         self.credential = bytes(encode_credential(slot.credential))
-        self._slot_id, self._mailbox = slot.credential.slot_id, bytes(slot.keys.mailbox)
+        self._slot_id = slot.credential.slot_id
         self.endpoint.arm(slot, deadline=time.monotonic() + VALID_SECONDS)
-        self._membership = Relays(self.node, self.endpoint, self.relays, port=port, on_joined=self._on_joined)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._joined.wait(), JOIN_SECONDS)
+        for member in self._members:
+            self.endpoint.sessions[member].register(bytes(slot.keys.mailbox))
+        self.node.flush()
 
     async def close(self) -> None:
         """Close everything."""
@@ -173,7 +175,6 @@ class OurServer(OurEnd):
 
     def _on_joined(self, member: Membership) -> None:
         self._members.add(member.session)
-        self.endpoint.sessions[member.session].register(self._mailbox)
         if member.observed is not None:
             found = dict.fromkeys((*self.endpoint.candidates, member.observed))
             self.endpoint.candidates = tuple(found)
