@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -214,6 +214,20 @@ class Home:
         told = self.machine.run(sys.executable, "-m", "client", "netcheck", "--json", *arguments)
         record: dict[str, Any] = json.loads(told)
         return record
+
+    def doctor(self, networking: Mapping[str, object], folder: Path) -> dict[str, dict[str, Any]]:
+        """Run the person's doctor behind the NAT, with a configuration; return its checks by name."""
+        config = folder / "client.yaml"
+        config.write_text(json.dumps({"networking": networking}), encoding="utf-8")
+        process = self.machine.exec(
+            [sys.executable, "-m", "client", "doctor", "--json", "--config", str(config)],
+            cwd=CHECKOUT,
+            dies_with_parent=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+        out, _ = process.communicate(timeout=PATIENCE)
+        return {check["name"]: check for check in map(json.loads, out.splitlines())}
 
     def _start(self, place: Namespace, *command: str) -> Path:
         log = self.folder / f"{command[0]}.log"

@@ -118,6 +118,26 @@ def test_netcheck_tells_what_a_cone_lets_in(stun_place: Home) -> None:
     assert (told["ports"], told["filtering"], told["reach"]) == ("preserving", "endpoint-independent", "easy")
 
 
+def test_the_doctor_judges_a_nat_and_sees_the_cable_of_a_network_of_its_own(stun_place: Home, tmp_path: Path) -> None:
+    networking = {"stun_servers": [SERVER, SERVER_TOO], "port_mapping": False}
+    stun_place.route(PRESERVING)
+    told = stun_place.doctor(networking, tmp_path)
+    assert (told["NAT"]["outcome"], told["STUN"]["outcome"]) == ("pass", "pass")
+    stun_place.route(RANDOM)
+    told = stun_place.doctor(networking, tmp_path)
+    assert told["NAT"]["outcome"] == "fail"
+    assert "relay" in told["NAT"]["action"]
+    look = "from clawchat.net.doctor.machine import has_own_network; print(has_own_network())"
+    assert stun_place.machine.run(sys.executable, "-c", look).strip() == "True"
+
+
+def test_the_doctor_sees_the_router_map_a_port(mapping_place: Home, tmp_path: Path) -> None:
+    mapping_place.offer_mappings()
+    told = mapping_place.doctor({"port_mapping": True}, tmp_path)
+    assert told["port mapping"]["outcome"] == "pass"
+    assert OUTSIDE in told["port mapping"]["found"]
+
+
 def test_netcheck_asks_the_router_and_nobody_else(mapping_place: Home) -> None:
     mapping_place.offer_mappings()
     told = mapping_place.netcheck()
