@@ -126,6 +126,19 @@ def guessed(client: str, server: str) -> bool:
     )
 
 
+def guesses(client: str, server: str) -> bool:
+    """Tell whether a direct path takes the server to send by many ports, or to many.
+
+    It does where a port that changes meets a filter that wants the very port; only a server that counts may leave
+    all of it to a client whose port is known.
+    """
+    ours, theirs = preset(server).layers, preset(client).layers
+    if expected(client, server) is not Verdict.DIRECT:
+        return False
+    met = foresight(theirs)
+    return (met is not Foresight.KNOWN and closed(ours)) or (foresight(ours) is Foresight.HIDDEN and closed(theirs))
+
+
 def because(client: str, server: str) -> str:
     """Say why no direct path is expected; empty where one is."""
     relayed = BOTH_CHANGE if passes_udp(preset(client).layers) and passes_udp(preset(server).layers) else NO_UDP

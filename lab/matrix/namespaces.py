@@ -18,12 +18,14 @@ from typing import Final
 from clawchat.values.limits import FAN_INTERVAL
 from lab.backends.machine import World
 from lab.backends.netns.world import opened
-from lab.matrix.expected import Pair, Verdict, expected, guessed
+from lab.matrix.expected import Pair, Verdict, expected, guesses
 from lab.matrix.programs import KEYS, relay, server
 from lab.matrix.result import CellResult, Matrix, Run
 from lab.matrix.session import Ground, Session, Stage
 from lab.matrix.tapes import Tapes, Taping
+from lab.model.nat import Unsolicited
 from lab.model.plan import Plan, plan
+from lab.model.presets import preset
 from lab.model.topology import DEFAULT_RULES, PREFERRED_RULES, ROUTER, Host, row
 
 RELAYS: Final = ("relay-1", "relay-2")
@@ -33,7 +35,11 @@ BUSY: Final = 3 * (os.cpu_count() or 1)
 """Sessions at once; most of the time they wait."""
 
 REST: Final = FAN_INTERVAL + 5.0
-"""Seconds between two sessions of a server that take a guess at ports; programs do not start equally fast."""
+"""Seconds between two sessions in which a server guesses ports; programs do not start equally fast."""
+
+SPOILT_REST: Final = 35.0
+"""The same for a server whose gateway takes what nobody asked for: many guesses spoil the server's own port there, and
+Linux forgets that after thirty seconds."""
 
 LOOK: Final = 0.05
 """Seconds between two looks at the sessions."""
@@ -125,7 +131,7 @@ class _Round:
         """Go through all pairs."""
         found: dict[Pair, list[Run]] = {pair: [] for pair in pairs}
         # Those that take long begin first, and have company.
-        waiting = sorted(pairs, key=lambda pair: (not guessed(*pair), expected(*pair) is Verdict.DIRECT))
+        waiting = sorted(pairs, key=lambda pair: (not guesses(*pair), expected(*pair) is Verdict.DIRECT))
         running: list[Session] = []
         try:
             while waiting or running:
@@ -155,12 +161,13 @@ class _Round:
     def _is_free(self, pair: Pair, running: Sequence[Session]) -> bool:
         client, server = pair
         busy = any(session.pair[0] == client or session.pair[1] == server for session in running)
-        return not busy and (not guessed(*pair) or time.monotonic() >= self._rested[server])
+        return not busy and (not guesses(*pair) or time.monotonic() >= self._rested[server])
 
     def _session(self, pair: Pair) -> Session:
         name, server_name = pair
-        if guessed(*pair):
-            self._rested[server_name] = time.monotonic() + REST
+        if guesses(*pair):
+            spoilt = any(nat.unsolicited is Unsolicited.ACCEPT for nat in preset(server_name).layers)
+            self._rested[server_name] = time.monotonic() + (SPOILT_REST if spoilt else REST)
         peer = self._servers[server_name]
         file = peer.invite(f"for-{name}")
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place))

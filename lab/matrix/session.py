@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from clawchat.nat.reasons import Reason
 from lab.backends.machine import World
-from lab.matrix.expected import Pair, Verdict
+from lab.matrix.expected import Pair, Verdict, expected
 from lab.matrix.programs import Client, packets_sent
 from lab.matrix.result import Moment, Proof, Run
 
@@ -30,6 +30,9 @@ DIRECT_SECONDS: Final = 12.0
 
 START_SECONDS: Final = 20.0
 """How long the program may take to begin on a busy machine."""
+
+RELAY_SECONDS: Final = 4.0
+"""The same where a relay is the best that can be had: all ports have been tried twice by then."""
 
 DOUBT_SECONDS: Final = 2.0
 """How long a path is watched that is said to stay on the relay."""
@@ -125,7 +128,8 @@ class Session:
 
     def _connecting(self) -> None:
         if _last_pong(self._client.events) is not None:
-            self._go(Stage.LOOKING, DIRECT_SECONDS)
+            hopeful = expected(*self.pair) is Verdict.DIRECT
+            self._go(Stage.LOOKING, DIRECT_SECONDS if hopeful else RELAY_SECONDS)
         elif self._late:
             self._settle()
             self._go(Stage.LEAVING, LEAVE_SECONDS)

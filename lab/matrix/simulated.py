@@ -15,12 +15,15 @@ from typing import Final, NamedTuple
 
 from clawchat.nat.reasons import REASONS, Reason
 from clawchat.values.address import Path
-from lab.matrix.expected import Pair, Verdict
+from lab.matrix.expected import Pair, Verdict, expected
 from lab.matrix.result import CellResult, Matrix, Moment, Proof, Run
 from lab.sim.cell import SETTLE, Cell
 
 CELL_SECONDS: Final = 12.0
 """How long a cell has to connect, and how long it has to become direct."""
+
+RELAY_SECONDS: Final = 4.0
+"""How long it has to become direct where a relay is the best that can be had: all ports have been tried by then."""
 
 OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
 """Reasons after which an end tries nothing more for a long time."""
@@ -72,7 +75,7 @@ def tried(trial: Trial) -> Run:
     if not cell.net.run(SETTLE + CELL_SECONDS, stop=lambda: cell.client.opened_at is not None):
         return Run(Verdict.FAIL, str(cell.reason), packets=_sent(cell), timeline=_failed(cell))
     cell.client.ping()
-    _settle(cell)
+    _settle(cell, hopeful=expected(trial.client, trial.server) is Verdict.DIRECT)
     packets, verdict = _sent(cell), Verdict(cell.verdict)
     cut_at = cell.net.now
     proof = _cut_off(cell)
@@ -91,9 +94,9 @@ def tried(trial: Trial) -> Run:
     )
 
 
-def _settle(cell: Cell) -> None:
+def _settle(cell: Cell, *, hopeful: bool) -> None:
     """Go on until both ends are direct, or nothing more is to be expected."""
-    until = cell.net.now + CELL_SECONDS
+    until = cell.net.now + (CELL_SECONDS if hopeful else RELAY_SECONDS)
     client, server = cell.client, cell.server
 
     def settled() -> bool:

@@ -7,7 +7,19 @@ from dataclasses import replace
 
 import pytest
 
-from lab.matrix.expected import NAMES, SECOND, Foresight, Table, Verdict, because, expected, foresight, guessed, table
+from lab.matrix.expected import (
+    NAMES,
+    SECOND,
+    Foresight,
+    Table,
+    Verdict,
+    because,
+    expected,
+    foresight,
+    guessed,
+    guesses,
+    table,
+)
 from lab.matrix.simulated import Trial, tried
 from lab.model.nat import Allocation, Assignment, Dependence, Nat, Traffic
 from lab.model.presets import PRESETS, preset
@@ -50,11 +62,22 @@ def test_the_tables_have_each_pair_once() -> None:
     assert len(main) + len(second) == len(both) == (len(NAMES) + len(SECOND)) ** 2
 
 
-def test_a_guess_is_needed_where_a_changing_port_meets_a_closed_filter() -> None:
-    assert guessed("symmetric-random", "port-restricted")
-    assert guessed("symmetric-sequential", "symmetric-sequential")
-    assert not guessed("symmetric-random", "address-restricted")
-    assert not guessed("symmetric-random", "symmetric-random")
+@pytest.mark.parametrize(
+    ("client", "server", "guess"),
+    [
+        ("symmetric-random", "port-restricted", True),
+        ("port-restricted", "symmetric-random", True),
+        ("symmetric-sequential", "port-restricted", True),
+        ("port-restricted", "symmetric-sequential", False),
+        ("symmetric-sequential", "symmetric-sequential", True),
+        ("symmetric-random", "address-restricted", False),
+        ("address-restricted", "symmetric-random", False),
+        ("symmetric-random", "symmetric-random", False),
+        ("open", "open", False),
+    ],
+)
+def test_a_server_guesses_where_a_changing_port_meets_a_closed_filter(client: str, server: str, *, guess: bool) -> None:
+    assert guesses(client, server) is guess
 
 
 @pytest.mark.parametrize("other", sorted(set(PRESETS) - set(NAMES) - set(SECOND)))
