@@ -21,6 +21,7 @@ from lab.commands.matrix import matrix
 from lab.commands.plan import plan
 from lab.commands.presets import presets
 from lab.commands.replay import replay
+from lab.commands.run import run as run_in
 from lab.commands.scene import scene
 from lab.commands.shared import EXIT_MISSING, EXIT_USAGE
 from lab.commands.study import study
@@ -38,6 +39,7 @@ def main() -> None:
 # Each command is a module of lab/commands; what only its work needs, it imports when it runs.
 main.add_command(presets)
 main.add_command(plan)
+main.add_command(run_in)
 main.add_command(clean)
 main.add_command(gate)
 main.add_command(matrix)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+pytest_plugins = ["lab.pytest_natlab"]
+
 IN_CI = os.environ.get("CI") == "true"
 
 # A deadline would make every property a benchmark; in CI the same examples come each time.
