@@ -53,7 +53,10 @@ class Conversation(RuleBasedStateMachine):
 
     @initialize(seed=st.integers(0, 1 << 20))
     def begin(self, seed: int) -> None:
-        self.pair = Pair(seed=seed).handshake()
+        self.pair = Pair(seed=seed)
+        for end in self.pair.ends:
+            end.endpoint.port_opened(0, end.ports[0], now=self.pair.now)
+        self.pair.handshake()
         self.said: dict[tuple[str, int], Said] = {}
         self.streams: list[int] = []
         self.messages: dict[str, list[bytes]] = {"client": [], "server": []}
@@ -154,6 +157,15 @@ class Conversation(RuleBasedStateMachine):
             self.end(name).session.close(300, "enough", now=self.pair.now, at_once=at_once)
             self.closed = True
 
+    @precondition(usable)
+    @rule(name=ENDS)
+    def rekey(self, name: str) -> None:
+        self.end(name).session.rekey()
+
+    @rule(name=ENDS)
+    def hop(self, name: str) -> None:
+        self.end(name).endpoint.hop()
+
     # --- what networks do --------------------------------------------------------------------------
 
     @rule(
@@ -179,7 +191,8 @@ class Conversation(RuleBasedStateMachine):
 
     @rule(port=st.integers(1000, 60_000))
     def roam(self, port: int) -> None:
-        self.pair.client.ports[0] = Address(CLIENT.host, port)
+        client = self.pair.client
+        client.ports[client.session.path.port if client.alive() else 0] = Address(CLIENT.host, port)
 
     @rule(name=ENDS)
     def network_changed(self, name: str) -> None:
