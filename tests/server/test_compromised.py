@@ -25,6 +25,7 @@ from clawchat.values.address import Address
 from clawchat.values.address import Path as Place
 from clawchat.values.errors import Compromised, HandshakeFailed
 from server.home import Home
+from server.initialise import initialise
 from tests.server.running import PATIENCE, Client, RunningServer, command, directory_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="asks over a unix socket")
@@ -124,6 +125,20 @@ def test_everything_goes_and_the_server_begins_anew(home: Home, how: str) -> Non
     with RunningServer(home) as server:
         scene(play(server))
         assert server.stop() == 0
+
+
+def test_a_server_with_a_passphrase_ends_and_says_what_to_do(tmp_path: Path) -> None:
+    """Only a person can give it another passphrase."""
+    file = tmp_path / "passphrase"
+    file.write_text("four words that nobody guesses\n", encoding="utf-8")
+    file.chmod(0o600)
+    home = initialise(tmp_path / "server", passphrase=False, passphrase_file=file)
+    with RunningServer(home, "--passphrase-file", str(file)) as server:
+        told = server.command("compromised", "--yes")
+        assert (told.returncode, "new passphrase" in told.stdout) == (0, True)
+        assert server.process.wait(PATIENCE) == 1
+    assert any("CC-COMPROMISED" in line for line in server.other_lines)
+    assert not {"default.sec", "clients.sealed", "chat.sealed"} & directory_of(home.security)
 
 
 def test_one_session_alone(home: Home) -> None:
