@@ -5,11 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from clawchat.nat.punch import Lane
+from clawchat.nat.punch_memory import Pair
 from clawchat.nat.scope import is_public
 from clawchat.session.scouting import Scout
 from clawchat.values.address import Address, Path
 from clawchat.values.habit import Ports
 from clawchat.wire.frames import Candidates
+
+
+def pair(scout: Scout, peer: Candidates) -> Pair:
+    """Name the two networks by the addresses that others see of them."""
+    host = peer.nat.base.host if peer.nat.base else next((each.host for each in peer.addresses), "")
+    return Pair(scout.public_host(), host)
 
 
 def lanes(scout: Scout, peer: Candidates, *, now: float) -> list[Lane]:

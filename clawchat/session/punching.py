@@ -5,11 +5,11 @@ from __future__ import annotations
 from clawchat.nat.path import PathMachine
 from clawchat.nat.probing import Prober
 from clawchat.nat.punch import Puncher
-from clawchat.nat.punch_memory import Pair
 from clawchat.nat.punch_plan import Move
 from clawchat.nat.reasons import Reason
+from clawchat.session.comparing import Comparing
 from clawchat.session.guessing import Guessing
-from clawchat.session.lanes import lanes
+from clawchat.session.lanes import lanes, pair
 from clawchat.session.offering import Offers
 from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.priming import Priming
@@ -32,6 +32,7 @@ class Punching:
     """
 
     __slots__ = (
+        "_comparing",
         "_guessing",
         "_heard",
         "_kept",
@@ -64,6 +65,7 @@ class Punching:
         self._priming = Priming(self._prober)
         self._reserve = Reserve(self._prober, world.tunnelled, shows=role is Role.INITIATOR)
         self._reserve.add(fallback, now=now)
+        self._comparing = Comparing(self._prober)
         self._puncher = Puncher(world.scout.prime_ttl)
         self._guessing = Guessing(world)
         self._peer = Candidates(0, ())
@@ -81,7 +83,7 @@ class Punching:
     def deadline(self) -> float:
         """Return when ``transmit`` has something to do."""
         punch_at = max(self._puncher.deadline, self._world.scout.feeling_until)
-        puncher = min(punch_at, self._puncher.refresh_at)
+        puncher = min(punch_at, self._puncher.refresh_at, self._comparing.deadline)
         return min(puncher, self._reserve.deadline, self._guessing.deadline, self._offers.due_at)
 
     @property
@@ -189,10 +191,8 @@ class Punching:
         self._puncher.begin(*found, peer_ready=ready, now=now)
         if not self._guessing.running:
             self._guessing.forget(now=now)
-        if not self._peer.addresses:
-            self.reason = Reason.NO_ADDRESS
-        else:
-            self.reason = Reason.WAITING_FOR_PEER if found else Reason.NO_PORT
+        missing = Reason.NO_PORT if self._peer.addresses else Reason.NO_ADDRESS
+        self.reason = Reason.WAITING_FOR_PEER if found else missing
 
     # --- sending -----------------------------------------------------------------------------------
 
@@ -205,8 +205,8 @@ class Punching:
                 self._puncher.use(*lanes(self._world.scout, self._peer, now=now))
         if self._paths.current.relayed:
             self._punch(now=now)
-        if self._reserve.watch(self._paths.current, self._out.recovery, now=now):
-            self.lost = True
+        self._comparing.probe(now=now)
+        self.lost = self._reserve.watch(self._paths.current, self._out.recovery, now=now) or self.lost
         for item in self._prober.take(now=now):
             self._out.send_alone(out, item, now=now)
 
@@ -226,8 +226,8 @@ class Punching:
                 puncher.announce = None
         if puncher.fired_at is None:
             return
-        guessing, peer, rtt = self._guessing, self._peer, self._out.recovery.rtt.smoothed
-        guessing.consider(self._pair(), peer.addresses, peer.nat, fired_at=puncher.fired_at, round_trip=rtt, now=now)
+        guessing, peer, rtt, at = self._guessing, self._peer, self._out.recovery.rtt.smoothed, puncher.fired_at
+        guessing.consider(pair(scout, peer), peer.addresses, peer.nat, fired_at=at, round_trip=rtt, now=now)
         for path, ttl in guessing.take(now=now):
             self._prober.probe(path, ttl)
         silent = Reason.NO_ANSWER if now - puncher.fired_at >= SILENT_FIRE else Reason.LOOKING
@@ -270,10 +270,12 @@ class Punching:
         if answered.path.relayed:
             self._reserve.prefer(answered.path)
             self.lost = self.lost or (self._reserve.tried_all and answered.path.port != current.port)
-        better = self._reserve.is_better(answered.path, current) if answered.path.relayed else current.relayed
-        if not better or self._role is not Role.INITIATOR:
+            better = answered.path if self._reserve.is_better(answered.path, current) else None
+        else:
+            better = answered.path if current.relayed else self._comparing.on_answer(answered, current)
+        if better is None or self._role is not Role.INITIATOR:
             return False
-        self._paths.adopt(answered.path)
+        self._paths.adopt(better)
         return True
 
     def on_moved(self, why: Reason, *, now: float) -> Reason:
@@ -282,6 +284,7 @@ class Punching:
         self._settled_at = now
         path = self._paths.current
         self._stranded = False
+        self._comparing.stop()
         if path.relayed:
             self._reserve.prefer(path)
             if not self._puncher.active:
@@ -294,9 +297,11 @@ class Punching:
             scout.release([self._kept])
         self._kept = None if path.port in scout.ports else path.port
         self.move = move or (Move.FIRE if path.port in scout.ports else Move.SPARE)
-        scout.memory.won(self._pair(), self.move)
+        scout.memory.won(pair(self._world.scout, self._peer), self.move)
         self._guessing.forget(now=now)
         self._prober.forget()
+        if self._puncher.active and self._role is Role.INITIATOR:
+            self._comparing.begin(path, scout.ways(self._peer.addresses), now=now)
         self._puncher.stop()
         self._heard = None
         if why is not Reason.ROAMED or self.reason in _SEARCHING:
@@ -340,11 +345,6 @@ class Punching:
         """Give back every port: the session is over."""
         self._guessing.forget(now=now)
         self._world.scout.release([] if self._kept is None else [self._kept])
-
-    def _pair(self) -> Pair:
-        peer = self._peer
-        host = peer.nat.base.host if peer.nat.base else next((each.host for each in peer.addresses), "")
-        return Pair(self._world.scout.public_host(), host)
 
 
 _SEARCHING = frozenset(Reason) - {Reason.AT_ONCE, Reason.PUNCHED, Reason.GUESSED, Reason.ROAMED, Reason.HOPPED}

@@ -195,6 +195,18 @@ FLOW_SECONDS: Final = 0.5
 RESERVE_SHOWN: Final = 30.0
 """How often an initiator shows its peer the relayed paths it holds in reserve: either end may have joined anew."""
 
+COMPARE_AFTER: Final = 1.0
+"""How long after a direct path was found the others are compared with it, seconds."""
+
+COMPARE_TIMES: Final = 3
+"""How many probes each path gets for that; the shortest round trip counts."""
+
+FASTER_BY: Final = 0.005
+"""A direct path is left for another one only if that is faster by so many seconds,"""
+
+FASTER_SHARE: Final = 0.9
+"""and takes no more than this share of the time."""
+
 SETTLED: Final = 1.0
 """What a peer said over the relay is old news for this long after the session left the relay."""
 

@@ -71,6 +71,23 @@ def test_a_path_that_dies_is_left_in_time_and_found_again(pair: tuple[str, str],
     assert speech.target.received == speech.sent
 
 
+@pytest.mark.parametrize("who", ["client", "server"])
+def test_a_change_of_network_does_not_wait_for_the_next_pass(who: str) -> None:
+    cell, _speech = talk("port-restricted", "port-restricted", "client", 0.0, chunks=0)
+    cell.cut(direct=True)
+    cell.client.party.endpoint.network_changed(now=cell.net.now)
+    cell.client.party.flush()
+    cell.go_on(16.5)
+    cell.cut(direct=False)
+    cell.go_on(1.0)
+    assert not cell.direct_both
+    mover = cell.client if who == "client" else cell.server
+    mover.party.endpoint.network_changed(now=cell.net.now)
+    mover.party.flush()
+    cell.go_on(1.5)
+    assert cell.direct_both
+
+
 @pytest.mark.parametrize("pair", [("port-restricted", "port-restricted"), ("open", "open")])
 def test_a_relay_that_dies_is_not_missed_by_a_direct_session(pair: tuple[str, str]) -> None:
     cell, speech = talk(*pair, "client", 0.0, chunks=100)
