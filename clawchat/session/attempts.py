@@ -11,77 +11,79 @@ from clawchat.values.timers import NEVER
 
 
 class Attempts(Collection[bytes]):
-    """Handshakes under way, by the cid that their WELCOME will name."""
+    """Handshakes under way; a collection of the cids that a WELCOME may name."""
 
-    __slots__ = ("_by_cid",)
+    __slots__ = ("_by_id",)
 
     def __init__(self) -> None:
-        self._by_cid: dict[bytes, Attempt] = {}
+        self._by_id: dict[int, Attempt] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_id)
 
     def __contains__(self, cid: object) -> bool:
-        return cid in self._by_cid
+        return any(cid in attempt.cids for attempt in self._by_id.values())
 
     def __iter__(self) -> Iterator[bytes]:
-        return iter(self._by_cid)
+        return (cid for attempt in self._by_id.values() for cid in attempt.cids)
 
     def __len__(self) -> int:
-        return len(self._by_cid)
+        return sum(len(attempt.cids) for attempt in self._by_id.values())
 
     def add(self, attempt: Attempt) -> None:
         """Hold an attempt."""
-        self._by_cid[attempt.cid] = attempt
+        self._by_id[attempt.id] = attempt
 
     def get(self, cid: bytes) -> Attempt | None:
         """Return the attempt that a WELCOME names."""
-        return self._by_cid.get(cid)
+        return next((attempt for attempt in self._by_id.values() if cid in attempt.cids), None)
 
     def forget(self, attempt: Attempt) -> None:
         """Drop an attempt that is over, and overwrite its keys."""
-        del self._by_cid[attempt.cid]
+        del self._by_id[attempt.id]
         attempt.wipe()
 
     def forget_all(self) -> None:
         """Drop every attempt, and overwrite its keys."""
-        for attempt in list(self._by_cid.values()):
+        for attempt in list(self._by_id.values()):
             self.forget(attempt)
 
     def abandon(self, attempt_id: int) -> None:
         """Drop an attempt by its id, if it is still under way."""
-        for attempt in list(self._by_cid.values()):
-            if attempt.id == attempt_id:
-                self.forget(attempt)
+        attempt = self._by_id.get(attempt_id)
+        if attempt is not None:
+            self.forget(attempt)
 
     def add_path(self, attempt_id: int, path: Path, own: Sequence[Address], *, now: float) -> None:
         """Let an attempt try one more path, beginning now; ``own`` is where we may be reached."""
-        for attempt in self._by_cid.values():
-            if attempt.id == attempt_id:
-                attempt.add_path(path, own)
-                attempt.hurry(now=now)
+        attempt = self._by_id.get(attempt_id)
+        if attempt is not None:
+            attempt.add_path(path, own)
+            attempt.hurry(now=now)
 
     def offer(self, attempt_id: int, *, prime_ttl: int | None, now: float) -> bytes:
         """Return a HELLO of an attempt that is under way, to be carried by other means."""
-        found = (attempt for attempt in self._by_cid.values() if attempt.id == attempt_id)
-        return next(found).offer(prime_ttl=prime_ttl, now=now)
+        return self._by_id[attempt_id].offer(prime_ttl=prime_ttl, now=now)
 
     def hurry(self, *, now: float) -> None:
         """Let every attempt send its next HELLO now."""
-        for attempt in self._by_cid.values():
+        for attempt in self._by_id.values():
             attempt.hurry(now=now)
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Append the HELLOs that are due."""
-        for attempt in self._by_cid.values():
+        for attempt in self._by_id.values():
             attempt.transmit(out, now=now)
 
     def next_timeout(self) -> float:
         """Return when an attempt has something to do, NEVER if there is none."""
-        if not self._by_cid:
+        if not self._by_id:
             return NEVER
-        return min(attempt.next_timeout() for attempt in self._by_cid.values())
+        return min(attempt.next_timeout() for attempt in self._by_id.values())
 
     def take_expired(self, *, now: float) -> list[Attempt]:
         """Drop the attempts whose time is over, and return them."""
-        expired = [attempt for attempt in self._by_cid.values() if attempt.deadline <= now]
+        expired = [attempt for attempt in self._by_id.values() if attempt.deadline <= now]
         for attempt in expired:
             self.forget(attempt)
         return expired

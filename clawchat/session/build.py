@@ -49,8 +49,6 @@ class Agreement(NamedTuple):
     observed: Address | None
     rendezvous: Rendezvous | None = None
     """Where to look for a path, if the handshake itself came by none."""
-    skipped: int = 0
-    """How many packet numbers are left out, so that no session with the same cid and header key has used them."""
 
 
 def build_session(  # noqa: PLR0913 - the two halves of a session's beginning and its circumstances
@@ -77,7 +75,6 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
         agreement.own_cid,
     )
     send = SendKeys(DirectionKeys(secrets.send).aead, agreement.peer_cid, agreement.peer_header)
-    send.take(agreement.skipped)
     receive = ReceiveKeys(DirectionKeys(secrets.receive).aead)
     parameters = agreement.parameters
     streams = StreamTable(

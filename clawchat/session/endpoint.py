@@ -37,7 +37,7 @@ from clawchat.transport.congestion import CongestionController
 from clawchat.values.address import Path
 from clawchat.values.errors import BadDatagram, HandshakeFailed
 from clawchat.values.events import Event, ForwardReceived, SessionEnded, SlotConfirmed
-from clawchat.values.limits import COPY_NUMBERS, HANDSHAKE_TIMEOUT, MAX_EVENTS
+from clawchat.values.limits import HANDSHAKE_TIMEOUT, MAX_EVENTS
 from clawchat.values.timers import NEVER
 from clawchat.wire.packet import CID_BYTES, BatchSealer
 
@@ -129,7 +129,7 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
         attempt = Attempt(
             next(self._ids),
             credential,
-            cid=self._new_cid(),
+            new_cid=self._new_cid,
             header_key=self._header_key,
             port=self.current_port(port),
             own=self.candidates,
@@ -240,9 +240,7 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
         session_id = next(self._ids)
         self._half_open.add(session_id)
         self._welcomes.append(Transmit(answer.datagram, len(answer.datagram), path))
-        peer_cid, unconfirmed = answer.agreement.peer_cid, self._half_open & self._sessions.keys()
-        skipped = COPY_NUMBERS * sum(self._sessions[each].machines.out.peer_cid == peer_cid for each in unconfirmed)
-        self._add(answer.agreement._replace(skipped=skipped), answer.secrets, session_id, path, rtt=None, now=now)
+        self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
         punching = self._sessions[session_id].machines.punching
         if punching is not None:
             punching.prime(answer.agreement.peer_candidates, now=now)

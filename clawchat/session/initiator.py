@@ -36,7 +36,7 @@ _UNIT = 1 << 16
 class _Try(NamedTuple):
     noise: Initiator
     sent_at: float
-    told: tuple[Address, ...]
+    hello: Hello
 
 
 class Welcomed(NamedTuple):
@@ -49,13 +49,14 @@ class Welcomed(NamedTuple):
 
 
 class Attempt:
-    """One attempt to join a server; it answers to ``cid`` until its session does."""
+    """One attempt to join a server; it answers to ``cids`` until its session does to one of them."""
 
     __slots__ = (
         "_credential",
         "_header_key",
         "_keylog",
         "_keys",
+        "_new_cid",
         "_next_at",
         "_offered",
         "_own",
@@ -65,7 +66,6 @@ class Attempt:
         "_retry",
         "_tries",
         "_unix_offset",
-        "cid",
         "deadline",
         "id",
     )
@@ -75,7 +75,7 @@ class Attempt:
         attempt_id: int,
         credential: Credential,
         *,
-        cid: bytes,
+        new_cid: Callable[[], bytes],
         header_key: bytes | bytearray,
         port: int,
         own: Sequence[Address],
@@ -87,10 +87,10 @@ class Attempt:
         now: float,
     ) -> None:
         self.id = attempt_id
-        self.cid = cid
         self.deadline = deadline
         self._credential = credential
         self._keys = credential.keys()
+        self._new_cid = new_cid
         self._header_key = header_key
         self._own = tuple(own)
         self._random = random
@@ -162,40 +162,42 @@ class Attempt:
             self._keylog,
         )
         size = _SMALLEST_HELLO + int.from_bytes(self._random(2), "big") % (RELAYED_BASE_DATAGRAM - _SMALLEST_HELLO + 1)
+        # Whoever answers two of them begins two sessions. Under one cid their first packets would have one header, and
+        # one header block twice is what nobody may see.
+        hello = Hello(self._new_cid(), self._header_key, self._own, int((now + self._unix_offset) // BUCKET_SECONDS))
         datagram = seal_hello(
-            self._credential, self._keys, noise, self._hello(now), random=self._random, size=size, keylog=self._keylog
+            self._credential, self._keys, noise, hello, random=self._random, size=size, keylog=self._keylog
         )
-        return datagram, _Try(noise, now, self._own)
+        return datagram, _Try(noise, now, hello)
 
-    def _hello(self, now: float) -> Hello:
-        return Hello(self.cid, self._header_key, self._own, int((now + self._unix_offset) // BUCKET_SECONDS))
+    @property
+    def cids(self) -> list[bytes]:
+        """The cids that a WELCOME may name, one for each HELLO that is still waited for."""
+        return [attempt.hello.cid for attempt in (*self._tries, *self._offered)]
 
     def receive(self, header: bytes, datagram: memoryview, *, now: float) -> Welcomed:
-        """Take the WELCOME to any of our HELLOs, the latest first. Raises BadDatagram."""
+        """Take the WELCOME to any of our HELLOs. Raises BadDatagram."""
         if int.from_bytes(header[CID_BYTES : CID_BYTES + 2], "big") != HEADER_EPOCH_WELCOME:
             raise BadDatagram("early")
-        reason = BadDatagram("noise")
-        for attempt in [*reversed(self._tries), *self._offered]:
-            try:
-                welcome = open_welcome(datagram, self._keys, attempt.noise, self._hello(now), keylog=self._keylog)
-            except BadDatagram as refused:
-                reason = refused
-                continue
-            agreement = Agreement(
-                role=Role.INITIATOR,
-                slot_id=self._credential.slot_id,
-                slot_name=self._credential.name,
-                own_cid=self.cid,
-                own_header_key=self._header_key,
-                peer_cid=welcome.cid,
-                peer_header_key=welcome.header_key,
-                peer_header=HeaderMask(welcome.header_key),
-                parameters=welcome.parameters,
-                peer_candidates=welcome.candidates,
-                observed=welcome.observed if welcome.observed.port else None,
-            )
-            return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at, attempt.told)
-        raise reason
+        cid = header[:CID_BYTES]
+        attempt = next((one for one in (*self._tries, *self._offered) if one.hello.cid == cid), None)
+        if attempt is None:
+            raise BadDatagram("unknown")
+        welcome = open_welcome(datagram, self._keys, attempt.noise, attempt.hello, keylog=self._keylog)
+        agreement = Agreement(
+            role=Role.INITIATOR,
+            slot_id=self._credential.slot_id,
+            slot_name=self._credential.name,
+            own_cid=cid,
+            own_header_key=self._header_key,
+            peer_cid=welcome.cid,
+            peer_header_key=welcome.header_key,
+            peer_header=HeaderMask(welcome.header_key),
+            parameters=welcome.parameters,
+            peer_candidates=welcome.candidates,
+            observed=welcome.observed if welcome.observed.port else None,
+        )
+        return Welcomed(agreement, attempt.noise.finish(), now - attempt.sent_at, attempt.hello.candidates)
 
     def wipe(self) -> None:
         """Overwrite the keys; the attempt is over."""

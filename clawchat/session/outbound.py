@@ -161,11 +161,6 @@ class Outbound:
         self._datagrams.append(encode(Datagram(data)))
 
     @property
-    def peer_cid(self) -> bytes:
-        """The cid that names the session to the peer."""
-        return self._keys.cid
-
-    @property
     def datagrams_wait(self) -> bool:
         """Tell whether there are unreliable messages that were not sent yet."""
         return bool(self._datagrams)

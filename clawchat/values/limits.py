@@ -242,11 +242,6 @@ REPLAY_WINDOW: Final = 8192
 MAX_HALF_OPEN: Final = 16
 """How many unconfirmed handshakes a responder keeps at once."""
 
-COPY_NUMBERS: Final = 256
-"""How many packet numbers a session leaves out for each answer that went to another copy of its HELLO before.
-
-Such sessions share a cid and a header key, and what they send before they are confirmed must not share a header."""
-
 HANDSHAKE_RATE: Final = 20.0
 """How many authentic HELLOs a second a responder answers."""
 

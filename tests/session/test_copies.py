@@ -1,4 +1,4 @@
-"""Copies of one HELLO begin several sessions with one cid and header key; what these send has no equal headers."""
+"""Several HELLOs of one client begin several sessions, all at packet number 0; what these send has no equal headers."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from clawchat.values.address import Address
 from clawchat.values.errors import BadDatagram
 from clawchat.wire.dissect import Dissection, Dissector, Kind
 from clawchat.wire.frames import Candidates, Close, Forward, Frame, Punch, Register
+from clawchat.wire.handshake import Hello
 from clawchat.wire.rotation import Compromised, MovePort
 from tests.session.test_transfer import content
 from tests.support.link import Link
@@ -99,6 +100,12 @@ def test_no_key_seals_a_number_twice() -> None:
 def test_no_header_block_is_sent_twice() -> None:
     """HELLO goes to every candidate as it is; here there is only one."""
     assert Counter(data[:16] for data, _ in dissections()).most_common(1)[0][1] == 1
+
+
+def test_each_hello_names_a_cid_of_its_own() -> None:
+    """Whoever answers two of them begins two sessions, whose first packets to one cid would have the same header."""
+    cids = [found.contents.cid for _, found in dissections() if isinstance(found.contents, Hello)]
+    assert len(set(cids)) == len(cids) > 1
 
 
 def test_packet_numbers_go_up_by_one() -> None:
