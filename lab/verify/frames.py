@@ -69,6 +69,8 @@ IPV6: Final = 0x86DD
 
 IGMP: Final = 2
 TCP: Final = 6
+TCP_HEADER: Final = 20
+"""Bytes at least."""
 UDP: Final = 17
 ICMP: Final = 1
 ICMP6: Final = 58
@@ -125,9 +127,9 @@ def _ipv4(packet: bytes) -> Met:
     inside = packet[start:total]
     if fragment & _FRAGMENT_BITS:
         return Met(Class.FRAGMENT, inside)
-    if protocol == UDP:
-        return _udp(inside, str(IPv4Address(source)), str(IPv4Address(destination)))
-    return Met({ICMP: Class.ICMP, IGMP: Class.GROUP, TCP: Class.TCP}.get(protocol, Class.UNKNOWN), inside)
+    if protocol in {UDP, TCP}:
+        return _with_ports(protocol, inside, str(IPv4Address(source)), str(IPv4Address(destination)))
+    return Met({ICMP: Class.ICMP, IGMP: Class.GROUP}.get(protocol, Class.UNKNOWN), inside)
 
 
 def _ipv6(packet: bytes) -> Met:
@@ -139,12 +141,21 @@ def _ipv6(packet: bytes) -> Met:
         protocol, inside = inside[0], inside[(inside[1] + 1) * 8 :]
     if protocol == FRAGMENT_HEADER:
         return Met(Class.FRAGMENT, inside)
-    if protocol == UDP:
-        return _udp(inside, str(IPv6Address(source)), str(IPv6Address(destination)))
+    if protocol in {UDP, TCP}:
+        return _with_ports(protocol, inside, str(IPv6Address(source)), str(IPv6Address(destination)))
     if protocol == ICMP6:
         known = {**dict.fromkeys(NEIGHBOUR_TYPES, Class.NEIGHBOUR), **dict.fromkeys(GROUP_TYPES, Class.GROUP)}
         return Met(known.get(inside[0], Class.ICMP6), inside)
-    return Met(Class.TCP if protocol == TCP else Class.UNKNOWN, inside)
+    return Met(Class.UNKNOWN, inside)
+
+
+def _with_ports(protocol: int, inside: bytes, source: str, destination: str) -> Met:
+    if protocol == UDP:
+        return _udp(inside, source, destination)
+    if len(inside) < TCP_HEADER or not TCP_HEADER <= (inside[12] >> 4) * 4 <= len(inside):
+        return Met(Class.MALFORMED, inside)
+    source_port, destination_port = struct.unpack_from(">HH", inside)
+    return Met(Class.TCP, inside, (source, source_port), (destination, destination_port))
 
 
 def _udp(inside: bytes, source: str, destination: str) -> Met:

@@ -41,7 +41,7 @@ class Proof:
     reasons: tuple[str, ...]
     """Why it is not proven; empty if it is."""
     datagrams: int
-    """Different UDP payloads, without those of services."""
+    """Different UDP payloads and messages of WebSockets, without those of services."""
     proven: int
     """Those of them that opened, and against which nothing speaks."""
     seen: int
@@ -67,10 +67,10 @@ def prove(
     In a strict proof nothing but our own datagrams may be there, and no frame of an unknown protocol. ``secrets`` are
     the needles of the key log, for who has them already.
     """
-    opening = None if ring is None else open_all(capture.udp, ring)
-    closed = {packet.payload: packet for packet in (capture.udp if opening is None else opening.closed)}
+    opening = None if ring is None else open_all(capture.datagrams, ring)
+    closed = {packet.payload: packet for packet in (capture.datagrams if opening is None else opening.closed)}
     apart = {payload: kind for payload, packet in closed.items() if (kind := service(packet)) is not None}
-    ours = [packet for packet in capture.udp if packet.payload not in apart]
+    ours = [packet for packet in capture.datagrams if packet.payload not in apart]
     failures = [] if opening is None else [*opening.failures, *_handshakes(opening)]
     if opening is not None:
         failures += [
@@ -128,7 +128,7 @@ def _missing(capture: Capture, datagrams: int, ring: KeyRing | None) -> list[str
     if ring is None:
         found.append("there is no key log, only the blind half of the proof")
     if not datagrams:
-        found.append("there is no UDP datagram to judge")
+        found.append("there is no datagram to judge")
     if capture.lost:
         found.append(f"{capture.lost} frames were lost while recording")
     if capture.others[Class.CUT]:

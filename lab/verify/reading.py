@@ -16,6 +16,7 @@ from scapy.utils import RawPcapNgReader, RawPcapReader
 from clawchat.values.errors import ConfigError
 from lab.capture.pcapng import STATISTICS, STATISTICS_LOST
 from lab.verify.frames import Class, Met, Udp, dissect
+from lab.verify.websockets import Streams
 
 NANO: Final = 1_000_000_000
 MAX_FRAME: Final = 1 << 30
@@ -47,8 +48,17 @@ class Capture:
     """Frames that the recorder knows to be missing."""
     cut: list[str] = field(default_factory=list)
     """Files that end in the middle of something."""
+    streams: Streams = field(default_factory=Streams)
+    """All TCP."""
+    messages: list[Udp] = field(default_factory=list)
+    """Datagrams that WebSockets carried, in the order of time."""
     points: set[str] = field(default_factory=set)
     """Where it was recorded."""
+
+    @property
+    def datagrams(self) -> list[Udp]:
+        """Everything that is up for proof, whatever carried it."""
+        return [*self.udp, *self.messages]
 
     def add(self, frame: Recorded) -> None:
         """Sort a frame in."""
@@ -57,6 +67,8 @@ class Capture:
         if met.kind is Class.UDP:
             self.udp.append(Udp(frame.point, frame.at, met.source, met.destination, met.payload))
         else:
+            if met.kind is Class.TCP:
+                self.streams.add(frame.point, frame.at, met.source, met.destination, met.payload)
             self.others[met.kind] += 1
             self.other_payloads.append(met.payload)
 
@@ -116,6 +128,7 @@ def read(files: Sequence[Path]) -> Capture:
         except (Scapy_Exception, OSError, struct.error) as error:
             raise ConfigError(f"it is no capture that can be read: {error}", file=str(file)) from error
     found.udp.sort(key=lambda packet: packet.at)
+    found.messages = sorted(found.streams.messages(), key=lambda packet: packet.at)
     return found
 
 

@@ -31,6 +31,8 @@ def lines(proof: Proof) -> Iterator[str]:
     """Return the report."""
     points = len(proof.capture.points)
     yield f"datagrams      {proof.datagrams} different ones, {proof.seen} times at {points} capture points"
+    if proof.capture.messages:
+        yield f"  by WebSocket {len(proof.capture.messages)} of these times"
     if proof.opening is not None:
         opening = proof.opening
         yield f"with the keys  {_counts(opening.kinds)}; {len(opening.ids)} directions of sessions"
@@ -87,6 +89,7 @@ def as_json(proof: Proof) -> dict[str, Any]:
             ],
         },
         "services": {str(kind): times for kind, times in proof.services.items()},
+        "by_websocket": len(capture.messages),
         "others": {str(kind): times for kind, times in capture.others.items()},
         "lost": capture.lost,
         "cut": capture.cut,

@@ -16,6 +16,7 @@ from lab.verify.controls import CONTROLS, Control, judge
 from lab.verify.opening import Reason
 from lab.verify.proof import Outcome, prove
 from lab.verify.rehearsal import Rehearsal, captured, frame, rehearse
+from lab.verify.report import lines
 
 
 @pytest.fixture(scope="module")
@@ -72,9 +73,23 @@ def test_the_keys_of_each_epoch_are_needed(session: Rehearsal) -> None:
         assert prove(captured(session.sent), ring).outcome is Outcome.REFUTED
 
 
+def test_messages_of_websockets_are_judged_like_datagrams(session: Rehearsal) -> None:
+    ring = parse(session.keylog)
+    capture = captured([])
+    capture.messages = list(captured(session.sent).udp)
+    proof = prove(capture, ring, strict=True)
+    assert (proof.outcome, proof.proven) == (Outcome.PROVEN, proof.datagrams)
+    assert proof.datagrams == len({packet.payload for packet in capture.messages})
+    assert any("by WebSocket" in line for line in lines(proof))
+    spoilt = bytearray(capture.messages[5].payload)
+    spoilt[20] ^= 1
+    capture.messages[5] = capture.messages[5]._replace(payload=bytes(spoilt))
+    assert prove(capture, ring, strict=True).outcome is Outcome.REFUTED
+
+
 def test_nothing_is_proven_by_nothing(session: Rehearsal) -> None:
     proof = prove(captured([]), parse(session.keylog))
-    assert (proof.outcome, proof.reasons) == (Outcome.UNPROVEN, ("there is no UDP datagram to judge",))
+    assert (proof.outcome, proof.reasons) == (Outcome.UNPROVEN, ("there is no datagram to judge",))
 
 
 def test_what_got_lost_is_not_proven(session: Rehearsal) -> None:
