@@ -62,66 +62,80 @@ class TestUnit:
         assert exposure(bare) > MAX_EXPOSURE
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_real_systemd_runs_the_server_and_restarts_it_when_it_stalls(tmp_path: Path) -> None:
-    quick = "/etc/systemd/system/clawchat-server.service.d"
-    prepare = (
-        f"{INSTALL} --no-start; mkdir -p {quick};"
-        f" printf '[Service]\\nWatchdogSec=2\\nRestartSec=1\\n' >{quick}/quick.conf"
-    )
-    probe = """
-    pid() { systemctl show --property=MainPID --value clawchat-server; }
-    until_new() { while [ "$(pid)" = "$1" ] || [ "$(pid)" = 0 ]; do sleep 0.2; done; }
-    clawchat-server health
-    clawchat-server status --json
-    stat -c '%A %U %n' /run/clawchat/server.prom /var/lib/clawchat /etc/clawchat
-    first=$(pid)
-    grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/$first/status
-    kill -STOP $first
-    until_new $first
-    systemctl is-active --quiet clawchat-server || systemctl start clawchat-server
-    clawchat-server health && echo healthy again
-    journalctl --sync 2>/dev/null; journalctl -u clawchat-server -o cat --no-pager | grep started
-    echo "warnings: $(journalctl -u clawchat-server -o cat --no-pager -p warning | grep -c event)"
-    systemctl show --property=NRestarts clawchat-server
-    """
-    told = boot_copy(tmp_path / "scratch", prepare, probe, seconds=200)
-    lines = told.splitlines()
-    assert lines[0] == "healthy", told
-    assert "-rw-r--r-- clawchat /run/clawchat/server.prom" in lines
-    assert "drwx------ clawchat /var/lib/clawchat" in lines
-    assert "drwxr-x--- root /etc/clawchat" in lines
-    assert re.search(r"CapEff:\s+0000000000000000\nNoNewPrivs:\s+1\nSeccomp:\s+2\n", told), told
-    assert "healthy again" in lines
-    assert "NRestarts=1" in lines
-    started = next(json.loads(line) for line in lines if '"event": "started"' in line)
-    assert started["level"] == "info"  # the journal has taken the priority off the line, and filters by it
-    assert "warnings: 0" in lines
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_a_real_systemd_runs_a_relay_on_the_port_of_the_web(tmp_path: Path) -> None:
+def low_ports() -> str:
+    """Read the drop-in for a relay on a port of the web as the document has it."""
     text = (CHECKOUT / "docs" / "OPERATIONS.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- drop-in: low ports -->\n\n```text\n(.*?)```", text, re.DOTALL)
     assert found
-    folder = "/etc/systemd/system/clawchat-relay.service.d"
-    prepare = (
-        f"{INSTALL} --no-start; {INSTALL} --relay --no-start; mkdir -p {folder};"
-        f" printf '{found[1]}' >{folder}/override.conf;"
-        " printf 'websocket: {port: 443}\\nrelay: {ip: 127.0.0.1}\\n' >/etc/clawchat-relay/relay.yaml"
-    )
+    return found[1]
+
+
+@pytest.fixture(scope="module")
+def booted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Install both programs on a copy of this machine and boot it; return what was seen there, by heading."""
+    prepare = f"""
+    {INSTALL} --no-start; {INSTALL} --relay --no-start
+    units=/etc/systemd/system; mkdir -p $units/clawchat-server.service.d $units/clawchat-relay.service.d
+    printf '[Service]\\nWatchdogSec=2\\nRestartSec=1\\n' >$units/clawchat-server.service.d/quick.conf
+    printf '{low_ports()}' >$units/clawchat-relay.service.d/override.conf
+    printf 'websocket: {{port: 443}}\\nrelay: {{ip: 127.0.0.1}}\\n' >/etc/clawchat-relay/relay.yaml
+    """
     probe = """
+    pid() { systemctl show --property=MainPID --value $1; }
+    rights() { grep -E '^(CapEff|NoNewPrivs|Seccomp):' /proc/$(pid $1)/status | tr -d '\t'; }
+    echo '== server'
+    clawchat-server health
+    stat -c '%A %U %n' /run/clawchat/server.prom /var/lib/clawchat /etc/clawchat
+    rights clawchat-server
+    echo '== relay'
     systemctl start clawchat-relay
     clawchat-server relay health
-    clawchat-server relay status --json
-    grep -E '^CapEff:' /proc/$(systemctl show --property=MainPID --value clawchat-relay)/status
     stat -c '%A %U %n' /run/clawchat-relay/relay.prom
+    rights clawchat-relay
+    clawchat-server relay status --json
+    echo '== stall'
+    first=$(pid clawchat-server)
+    kill -STOP $first
+    while [ "$(pid clawchat-server)" = $first ] || [ "$(pid clawchat-server)" = 0 ]; do sleep 0.2; done
+    systemctl is-active --quiet clawchat-server || systemctl start clawchat-server
+    clawchat-server health
+    systemctl show --property=NRestarts clawchat-server
+    echo '== journal'
+    journalctl --sync 2>/dev/null
+    journalctl -u clawchat-server -o cat --no-pager | grep started
+    echo '== warnings'
+    journalctl -u clawchat-server -o cat --no-pager -p warning | grep event
+    echo '== end'
     """
-    told = boot_copy(tmp_path / "scratch", prepare, probe, seconds=200)
-    lines = told.splitlines()
-    assert lines[0] == "healthy", told
-    assert json.loads(lines[1])["websocket"]["port"] == "127.0.0.1:443"
-    assert re.search(r"CapEff:\s+0000000000000400\n", told), told  # CAP_NET_BIND_SERVICE alone
-    assert "-rw-r--r-- clawchat-relay /run/clawchat-relay/relay.prom" in lines
+    told = boot_copy(tmp_path_factory.mktemp("boot") / "scratch", prepare, probe, seconds=200)
+    parts = re.split(r"^== (\w+)\n", told, flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+class TestBooted:
+    """Under a real systemd."""
+
+    def test_the_server_runs_with_the_rights_that_the_unit_leaves_it(self, booted: dict[str, str]) -> None:
+        lines = booted["server"].splitlines()
+        assert lines[0] == "healthy", booted
+        assert "-rw-r--r-- clawchat /run/clawchat/server.prom" in lines
+        assert "drwx------ clawchat /var/lib/clawchat" in lines
+        assert "drwxr-x--- root /etc/clawchat" in lines
+        assert lines[-3:] == ["CapEff:0000000000000000", "NoNewPrivs:1", "Seccomp:2"]
+
+    def test_a_process_that_stalls_is_restarted(self, booted: dict[str, str]) -> None:
+        assert booted["stall"].splitlines() == ["healthy", "NRestarts=1"]
+
+    def test_a_relay_may_have_the_port_of_the_web_and_nothing_more(self, booted: dict[str, str]) -> None:
+        lines = booted["relay"].splitlines()
+        assert lines[0] == "healthy", booted
+        assert "-rw-r--r-- clawchat-relay /run/clawchat-relay/relay.prom" in lines
+        assert "CapEff:0000000000000400" in lines  # CAP_NET_BIND_SERVICE
+        assert json.loads(lines[-1])["websocket"]["port"] == "127.0.0.1:443"
+
+    def test_the_journal_understands_our_priorities(self, booted: dict[str, str]) -> None:
+        started = json.loads(booted["journal"].splitlines()[0])
+        assert started["level"] == "info"  # the priority is taken off the line, and filtered by
+        assert booted["warnings"] == ""
