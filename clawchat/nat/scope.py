@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import Final
+
+from clawchat.values.address import KNOWN_HOSTS
 
 _LOCAL: Final = tuple(
     map(
@@ -26,6 +29,7 @@ _LOCAL: Final = tuple(
 """Networks nobody routes to from elsewhere. Addresses of documentation are not among them: laboratories use those."""
 
 
+@lru_cache(KNOWN_HOSTS)
 def is_public(host: str) -> bool:
     """Tell whether an IP address means the same host everywhere; False for text that is no address."""
     try:

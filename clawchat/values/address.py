@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+from functools import lru_cache
 from typing import NamedTuple
 
 from clawchat.values.errors import BadDatagram, UsageError
@@ -11,6 +12,9 @@ from clawchat.values.errors import BadDatagram, UsageError
 MAX_PORT = 0xFFFF
 FIRST_TUNNEL = 1 << 40
 """Port handles from this one on are no UDP sockets, but WebSockets: TCP carries what is sent by them."""
+KNOWN_HOSTS = 256
+"""How many hosts are remembered in another form: an end writes the same few again and again."""
+
 IPV4_ENCODED_BYTES = 7
 IPV6_ENCODED_BYTES = 19
 
@@ -79,9 +83,14 @@ class Path(NamedTuple):
         return self.port >= FIRST_TUNNEL
 
 
+@lru_cache(KNOWN_HOSTS)
+def _packed(host: str) -> bytes:
+    return ipaddress.ip_address(host).packed
+
+
 def encode_address(address: Address) -> bytes:
     """Encode an address in 7 (IPv4) or 19 (IPv6) bytes."""
-    packed = ipaddress.ip_address(address.host).packed
+    packed = _packed(address.host)
     family = 4 if len(packed) == 4 else 6  # noqa: PLR2004 - the length of an IPv4 address
     return bytes((family,)) + packed + address.port.to_bytes(2, "big")
 

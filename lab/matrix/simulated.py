@@ -6,6 +6,7 @@ had and none came in spite of it. All times are virtual, so that a cell is the s
 
 from __future__ import annotations
 
+import gc
 import itertools
 import os
 import time
@@ -22,13 +23,13 @@ from lab.sim.cell import SETTLE, Cell
 CELL_SECONDS: Final = 12.0
 """How long a cell has to connect, and how long it has to become direct."""
 
-RELAY_SECONDS: Final = 4.0
+RELAY_SECONDS: Final = 2.5
 """How long it has to become direct where a relay is the best that can be had: all ports have been tried by then."""
 
 OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
 """Reasons after which an end tries nothing more for a long time."""
 
-DOUBT: Final = 3.0
+DOUBT: Final = 1.5
 """How long a path is watched that is said to stay on the relay."""
 
 PINGS: Final = 3
@@ -43,6 +44,10 @@ WORTHWHILE: Final = 200
 
 CHUNK: Final = 10
 """Runs that a process takes at once."""
+
+
+GARBAGE: Final = 200_000
+"""New objects after which a process looks for garbage: those of some fifty cells."""
 
 
 class Trial(NamedTuple):
@@ -64,8 +69,15 @@ def try_simulated(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
 
 def _spread_out(trials: Sequence[Trial]) -> list[Run]:
     """Try on all processors; what comes out does not depend on how many there are."""
-    with ProcessPoolExecutor(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None) as pool:
+    processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+    with ProcessPoolExecutor(processes, initializer=_prepare) as pool:
         return list(pool.map(tried, trials, chunksize=CHUNK))
+
+
+def _prepare() -> None:
+    """Look for garbage seldom: a cell is thrown away as a whole, and there is not much of it."""
+    gc.freeze()
+    gc.set_threshold(GARBAGE)
 
 
 def tried(trial: Trial) -> Run:

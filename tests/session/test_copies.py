@@ -20,7 +20,6 @@ def test_sessions_of_one_handshake_share_no_header() -> None:
 
     cell.net.send = note  # type: ignore[method-assign] # what passes is looked at
     cell.start()
-    cell.net.run(SETTLE + 6.0)
-    assert cell.direct_both
+    assert cell.net.run(SETTLE + 6.0, stop=lambda: cell.direct_both)
     payloads = {payload for payload in seen if len(payload) >= BLOCK}
     assert len({payload[:BLOCK] for payload in payloads}) == len(payloads)
