@@ -153,6 +153,44 @@ def test_the_first_place_that_answers_is_taken() -> None:
     within(body)
 
 
+def test_a_proxy_that_the_environment_names_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        asked.append((await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")[0])
+        host, _, port = asked[-1].split()[1].decode().rpartition(":")
+        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+        async def pass_on(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+            while data := await source.read(1 << 16):
+                target.write(data)
+            target.close()
+
+        await asyncio.gather(pass_on(reader, far_writer), pass_on(far_reader, writer), return_exceptions=True)
+
+    async def body() -> None:
+        serving = await asyncio.start_server(proxy, "127.0.0.1", 0)
+        port = serving.sockets[0].getsockname()[1]
+        for name in ("no_proxy", "NO_PROXY", "all_proxy", "ws_proxy", "socks_proxy"):
+            monkeypatch.delenv(name, raising=False)
+        monkeypatch.setenv("https_proxy", f"http://127.0.0.1:{port}")
+        async with relay() as found:
+            guest = await Host(offload=None).open()
+            tunnel = await dial(guest.node, [found.url()])
+            assert tunnel is not None
+            running = asyncio.create_task(tunnel.run())
+            here, there = await joined(found, tunnel, guest)
+            assert await transfer(here, there, bytes(5000)) == bytes(5000)
+            assert asked == [f"CONNECT {found.place} HTTP/1.1".encode()]
+            await guest.node.close()
+            await running
+        serving.close()
+        await until(lambda: len(asyncio.all_tasks()) == 1)
+
+    within(body)
+
+
 def test_a_port_that_is_taken_is_told() -> None:
     async def body() -> None:
         async with relay() as found:
