@@ -16,6 +16,7 @@ from clawchat.services.chat_ledger import Ledger
 from clawchat.services.chat_memory import Record
 from clawchat.services.handover import HandoverReader, write_handover
 from clawchat.services.preface import PrefaceReader
+from clawchat.session.config import EndpointConfig
 from clawchat.session.session import Session
 from clawchat.values.events import (
     Event,
@@ -158,7 +159,9 @@ class Person:
         self.said = 0
         self.expired: str | None = None
         self.handshakes = 0
-        self.party = Party(net, "g1-a", net.plan.peers["g1-a"].address, self._take, seed=9)
+        self.ports: set[int] = set()
+        config = EndpointConfig(port_rotation=HOUR)
+        self.party = Party(net, "g1-a", net.plan.peers["g1-a"].address, self._take, seed=9, config=config)
         self.party.open(PORT)
         self._chat = ChatClient("ann", token="ann")
         self._id = 0
@@ -203,6 +206,7 @@ class Person:
             self._dial()
         if self.session is not None and self._asked is None and self._stream is not None:
             self._asked = self.net.now
+            self.ports.add(self.session.path.port)
             self.session.ping()
             self.party.flush()
 
@@ -215,7 +219,8 @@ class Person:
             return
         self.handshakes += 1
         kept = copy.deepcopy(self.kept)
-        self._attempt = self.party.endpoint.connect(kept, port=PORT, now=self.net.now, timeout=30.0)
+        (port,) = self.party.endpoint.scout.request(1)
+        self._attempt = self.party.endpoint.connect(kept, port=port, now=self.net.now, timeout=30.0)
         self.party.flush()
 
     def _send(self) -> None:
@@ -286,6 +291,7 @@ def test_a_week_needs_one_file_until_the_time_to_come_back_is_over() -> None:
     assert operator.heard == [str(number) for number in range(person.said)]
     assert person.said > 600
     assert operator.rekeys > 80
+    assert len(person.ports) > 80 + person.handshakes
     person.sleep(RESUME + HOUR)
     net.run(net.now + RESUME + 2 * HOUR)
     assert person.expired == "CC-FILE-EXPIRED"
