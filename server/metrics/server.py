@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final
 
-from clawchat.values.events import Event, KeysChanged, PathChanged, StreamReadable
+from clawchat.values.events import Event, KeysChanged, PathChanged, PortKept, PortMoved, StreamReadable
 from clawchat.values.habit import Ports
 from server.metrics import table
 from server.metrics.board import Board
@@ -37,6 +37,10 @@ class ServerMeters(SessionMeters):
                 if not event.path.relayed and not life.judged:
                     self.board.observe(table.PUNCH, now - life.opened_at)
                     self._judge(life, now=now)
+            case PortMoved():
+                self.board.add(table.PORT_MOVES, result="moved")
+            case PortKept():
+                self.board.add(table.PORT_MOVES, result="kept")
             case KeysChanged() if event.session in self.lives:
                 self.board.add(table.KEYS)
             case StreamReadable() if event.session in self.lives and not self.lives[event.session].heard:

@@ -97,6 +97,7 @@ RETURNING: Final = _gauge("returning_clients", "clients that may come back witho
 RELAYS: Final = _gauge("relays", "relays that the configuration names, by state: joined or lost", "state")
 HANDLER_STARTS: Final = _counter("handler_starts", "how often the handler program was started")
 KEYS: Final = _counter("key_changes", "new session keys that both ends have")
+PORT_MOVES: Final = _counter("port_moves", "attempts to move to a new port: moved, or kept for want of a way", "result")
 COMPROMISED: Final = _counter("compromised", "how often everything was destroyed, and the server began anew")
 
 # --- of a relay ------------------------------------------------------------------------------------
@@ -147,6 +148,7 @@ SERVER: Final = (
     RELAYS,
     HANDLER_STARTS,
     KEYS,
+    PORT_MOVES,
     COMPROMISED,
 )
 RELAY: Final = (

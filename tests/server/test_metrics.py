@@ -22,7 +22,7 @@ from clawchat.nat.reasons import Reason
 from clawchat.values.address import Address
 from clawchat.values.address import Path as Place
 from clawchat.values.errors import TimedOut
-from clawchat.values.events import Role, SessionEnded, SessionOpened
+from clawchat.values.events import KeysChanged, PortKept, PortMoved, Role, SessionEnded, SessionOpened
 from clawchat.values.habit import Ports
 from server.home import Home
 from server.metrics import table
@@ -306,5 +306,11 @@ class TestJudging:
         for now, expected in ((159.0, None), (160.0, 1.0), (200.0, 1.0)):
             meters.refresh(healthy=True, missing=0, now=now)
             assert figure(meters.board.text().decode(), "clawchat_path_attempts_total", **labels) == expected
+        for event in (KeysChanged(1, 2), PortMoved(0, 1, 0), PortKept("busy"), PortKept("busy")):
+            meters.on_event(event, now=250.0)
         meters.on_event(SessionEnded(1, TimedOut("silence")), now=300.0)
+        text = meters.board.text().decode()
+        assert figure(text, "clawchat_key_changes_total") == 1
+        assert figure(text, "clawchat_port_moves_total", result="moved") == 1
+        assert figure(text, "clawchat_port_moves_total", result="kept") == 2
         assert figure(meters.board.text().decode(), "clawchat_path_attempts_total", **labels) == 1.0
