@@ -141,7 +141,7 @@ def _tried(pairs: Sequence[Pair], backend: str, runs: int, strategy: Strategy, t
     from lab.matrix.namespaces import try_containers, try_namespaces
 
     if backend == "compose":
-        need_containers()
+        need_containers(recording=taping is not None)
         return try_containers(pairs, runs=runs, taping=taping)
     need_namespaces()
     return try_namespaces(pairs, runs=runs, taping=taping)

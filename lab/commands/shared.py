@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from typing import Any, Final
 
@@ -47,9 +48,11 @@ def need_namespaces() -> None:
         raise click.ClickException(f"namespaces cannot be used here: {missing} is missing")
 
 
-def need_containers() -> None:
+def need_containers(*, recording: bool = False) -> None:
     """Say what is missing for laboratories of containers, if anything is."""
     from lab.backends.compose import engine
 
     if missing := engine.missing():
         raise click.ClickException(f"containers cannot be used here: {missing}")
+    if recording and os.geteuid() != 0:
+        raise click.ClickException("only root may record what passes a container; --no-capture does without")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -115,6 +116,11 @@ def test_the_router_s_counters_are_read() -> None:
     check_counts(clean)
     with pytest.raises(BypassError, match="2 packets"):
         check_counts(Counts({}, 2))
+
+
+def test_the_image_is_labelled_with_our_version() -> None:
+    dockerfile = (CHECKOUT / "docker/server/Dockerfile").read_text()
+    assert f"ARG VERSION={version('clawchat')}\n" in dockerfile
 
 
 def test_the_folder_of_the_images_holds_no_python() -> None:
