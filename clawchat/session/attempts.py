@@ -43,6 +43,10 @@ class Attempts(Collection[bytes]):
         del self._by_id[attempt.id]
         attempt.wipe()
 
+    def ports(self) -> set[int]:
+        """List the ports by which HELLOs are sent."""
+        return {path.port for attempt in self._by_cid.values() for path in attempt.ways}
+
     def forget_all(self) -> None:
         """Drop every attempt, and overwrite its keys."""
         for attempt in list(self._by_id.values()):

@@ -107,6 +107,11 @@ class Attempt:
         """Return when the next HELLO is due, or the attempt ends."""
         return min(self._next_at, self.deadline)
 
+    @property
+    def ways(self) -> tuple[Path, ...]:
+        """The paths that are tried."""
+        return tuple(self._paths)
+
     def add_path(self, path: Path, own: Sequence[Address]) -> None:
         """Try one more path from the next HELLO on, which says that we may be reached at ``own``."""
         self._paths.append(path)

@@ -198,6 +198,10 @@ class Machines:
         if self.mapping_life.on_seen(path.port, observed, now=now):
             self._world.mapping_ended(now=now)
 
+    def ports(self) -> list[int]:
+        """List the ports that the session needs."""
+        return [self.paths.current.port, *(way.port for way in (self.meeting.ways if self.meeting else ()))]
+
     def begin_hop(self, handle: int, addresses: tuple[Address, ...], *, now: float) -> None:
         """Tell the peer of another port of ours, and see whether the session can go by it."""
         self.out.control(encode(self.hopping.begin(handle, addresses, self.paths, now=now)))

@@ -51,6 +51,11 @@ class Meeting:
         self._prober = Prober(world.random)
         self._volleys = Volleys(role, rendezvous.prime_ttl, now=now)
 
+    @property
+    def ways(self) -> tuple[Path, ...]:
+        """The paths that are probed."""
+        return () if self.over else self._ways
+
     def fire(self, *, now: float) -> None:
         """Send full probes from now on: the peer has read our answer."""
         self._volleys.fire(now=now)

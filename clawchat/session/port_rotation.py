@@ -54,6 +54,7 @@ class Rotation:
         self.due_at = NEVER
         self.deadline = NEVER
         self.until = NEVER
+        self.seen_by = NEVER  # until when relays have time to say what they see of a new port
         self.tries = 0
         self.told: set[int] = set()
         self.addresses: tuple[Address, ...] = ()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Protocol
 
+from clawchat.session.attempts import Attempts
 from clawchat.session.config import EndpointConfig
 from clawchat.session.links import Links
 from clawchat.session.port_rotation import Retired, Rotation, Stage, Turn
@@ -42,6 +43,7 @@ _LISTEN: Final = 0.3
 class _Endpoint(Protocol):
     """What this part uses of the others."""
 
+    _attempts: Attempts
     _links: Links
     _rotation: Rotation
     _scout: Scout
@@ -107,15 +109,18 @@ class Porting:
             self._rotation.due_at = min(before, self._rotation.due_at)
 
     def announce_port(self: _Endpoint, handle: int, addresses: tuple[Address, ...], *, now: float) -> None:
-        """Tell every peer of a port that is ready, and where it is reached; PortReady asked for it."""
+        """Tell every peer of a port that is ready, and where it is reached as far as the program knows.
+
+        PortReady asked for it. What relays see of the port is told as well.
+        """
         rotation = self._rotation
         if handle != rotation.new or not rotation.turn(Turn.ANNOUNCED):
             return
         self._scout.adopt(handle)
         rotation.addresses = addresses
         rotation.told.clear()
-        rotation.until = now + HOP_TIMEOUT
-        rotation.deadline = now
+        rotation.deadline = max(now, rotation.seen_by)
+        rotation.until = rotation.deadline + HOP_TIMEOUT
 
     # --- what happens ------------------------------------------------------------------------------
 
@@ -127,15 +132,14 @@ class Porting:
             self._plan_move(now=now)
         if handle != rotation.new or not rotation.turn(Turn.OPENED):
             return
-        rotation.until = now + PREPARE_TIMEOUT
-        if self.config.prepares_ports:
-            rotation.deadline = rotation.until
-            self.emit(PortReady(handle, address))
-            return
         links = [session for session in self.sessions.values() if self._links.is_link(session.id)]
         for session in links:
             self.look(session, [handle])
-        rotation.deadline = now + (_LISTEN if links else 0.0)
+        rotation.seen_by = now + (_LISTEN if links else 0.0)
+        rotation.deadline = rotation.seen_by
+        if self.config.prepares_ports:
+            rotation.deadline = now + PREPARE_TIMEOUT
+            self.emit(PortReady(handle, address))
 
     def _note_port_lost(self: _Endpoint, handle: int, *, now: float) -> None:
         """Learn that a port could not be opened, or is gone."""
@@ -163,7 +167,7 @@ class Porting:
                 if self.config.prepares_ports or rotation.new is None:
                     self._end_move(Turn.FAILED, now=now)
                 else:
-                    self.announce_port(rotation.new, self._addresses_of(rotation.new), now=now)
+                    self.announce_port(rotation.new, (), now=now)
                     self._follow(now=now)
             case Stage.MOVING if rotation.deadline <= now:
                 self._follow(now=now)
@@ -181,10 +185,12 @@ class Porting:
         if not waiting:
             self._end_move(Turn.MOVED, now=now)
             return
+        found = dict.fromkeys([*rotation.addresses, *self._addresses_of(new)])
+        addresses = tuple(found)[:MAX_OBSERVED_CANDIDATES]
         for session in waiting:
             if session.id not in rotation.told and session.machines.rekeying.phase is Phase.STEADY:
                 rotation.told.add(session.id)
-                session.machines.begin_hop(new, rotation.addresses, now=now)
+                session.machines.begin_hop(new, addresses, now=now)
                 self.wake(session)
         rotation.deadline = now + HOP_LOOK
 
@@ -219,13 +225,20 @@ class Porting:
                 self.candidates = self._moved_candidates(before, new)
             self.emit(PortMoved(old, new, left))
             self._plan_move(now=now)
+            for session in self.sessions.values():
+                if session.path.relayed:  # which looks for a direct path by the ports there are
+                    session.punch(now=now)
         else:
-            self._scout.drop(new)
+            # somebody may still come by a port that was announced: it hears for a while, like one that was left
+            self._scout.retire(new)
+            rotation.retired[new] = Retired(now + (self.config.port_grace if announced else 0.0), frozenset())
             self.emit(PortKept("nobody follows" if announced else "no other port could be made ready"))
             self._plan_move(now=now, after=min(PORT_RETRY, self.config.port_rotation or PORT_RETRY))
 
     def _close_retired(self: _Endpoint, *, now: float) -> None:
-        used = {session.path.port for session in self.sessions.values()}
+        used = {
+            port for session in self.sessions.values() for port in session.machines.ports()
+        } | self._attempts.ports()
         armed = set(self.armed)
         rotation = self._rotation
         for handle, retired in list(rotation.retired.items()):

@@ -114,11 +114,6 @@ class Scout:
         self.ports.pop(handle, None)
         self._forget(handle)
 
-    def drop(self, handle: int) -> None:
-        """Close a port that came to nothing."""
-        self.retire(handle)
-        self.close(handle)
-
     def close(self, handle: int) -> None:
         """Have a port closed."""
         self._emit(ClosePort(handle))

@@ -142,11 +142,27 @@ def test_where_nobody_follows_the_old_port_stays_and_the_move_is_tried_again(mon
     pair.drive(10)
     assert moves(pair.client) == 0
     assert len(pair.client.told(PortKept)) == 1
-    assert list(pair.client.ports) == [0]
     assert pair.client.session.path.port == 0
+    pair.drive(PORT_GRACE + 1)
+    assert list(pair.client.ports) == [0]
     monkeypatch.undo()
     pair.drive(PORT_RETRY + 5)
     assert moves(pair.client) == 1
+
+
+def test_who_follows_too_late_still_finds_the_port() -> None:
+    """The answer to the client's probe comes when the move was given up already: the session uses the port it found."""
+    pair = start()
+    pair.client.endpoint.hop()
+    pair.serve(pair.client)
+    pair.server.link.delay = 5.5
+    pair.drive(8)
+    assert len(pair.client.told(PortKept)) == 1
+    pair.server.link.delay = 0.02
+    pair.drive(3 * PORT_GRACE)
+    assert pair.client.session.path.port in pair.client.ports
+    stream = pair.client.open(b"still here", fin=True)
+    pair.drive(until=lambda: pair.server.ended(stream))
 
 
 def test_a_credential_given_out_before_the_move_still_leads_in() -> None:
