@@ -45,7 +45,7 @@ class Attempts(Collection[bytes]):
 
     def ports(self) -> set[int]:
         """List the ports by which HELLOs are sent."""
-        return {path.port for attempt in self._by_cid.values() for path in attempt.ways}
+        return {path.port for attempt in self._by_id.values() for path in attempt.ways}
 
     def forget_all(self) -> None:
         """Drop every attempt, and overwrite its keys."""
