@@ -291,11 +291,8 @@ class Punching:
                 self.begin(self._peer.addresses, now=now)
             return Reason.RELAY_CHANGED if why is Reason.PUNCHED else why
         scout = self._world.scout
-        scout.keep(path.port)
         move = self._guessing.won(path, self._peer.addresses)
-        if self._kept not in {None, path.port}:
-            scout.release([self._kept])
-        self._kept = None if path.port in scout.ports else path.port
+        self._kept = scout.keep(path.port, instead_of=self._kept)
         self.move = move or (Move.FIRE if path.port in scout.ports else Move.SPARE)
         scout.memory.won(pair(self._world.scout, self._peer), self.move)
         self._guessing.forget(now=now)

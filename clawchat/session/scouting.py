@@ -141,10 +141,13 @@ class Scout:
         """List the open spare ports."""
         return self.ready(self._spares)
 
-    def keep(self, handle: int) -> None:
-        """Let a spare port be a session's own: it is in use."""
+    def keep(self, handle: int, *, instead_of: int | None) -> int | None:
+        """Let a port be a session's own, and close the one it had; return it, None if it is the program's."""
         if handle in self._spares:
             self._spares.remove(handle)
+        if instead_of not in {None, handle}:
+            self.release([instead_of])
+        return None if handle in self.ports else handle
 
     def gather(self, *, now: float) -> None:
         """Have spare ports that nobody has used yet."""
