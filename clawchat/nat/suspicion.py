@@ -19,6 +19,11 @@ class Suspicion:
         self._asked_at = NEVER
         self._probes = 0
 
+    @property
+    def probing(self) -> bool:
+        """Tell whether the path is being probed."""
+        return self._probes > 0
+
     def on_asked(self, rtt: float, *, now: float) -> None:
         """Note that something was sent that asks for an answer; ``rtt`` is the path's, seconds."""
         if self._asked_at == NEVER:

@@ -251,7 +251,7 @@ class Punching:
 
     def on_answer(self) -> None:
         """Note that the path in use works: the peer acknowledged something."""
-        self._reserve.on_answer()
+        self._reserve.on_acked()
 
     def on_struck(self, path: Path, *, now: float) -> None:
         """Hear from the network that a probe went to the peer's gateway and no further."""

@@ -22,6 +22,7 @@ class Reserve:
     __slots__ = (
         "_flow",
         "_flow_since",
+        "_flow_watch",
         "_paths",
         "_prober",
         "_show_at",
@@ -36,6 +37,7 @@ class Reserve:
         self._prober = prober
         self._tunnelled = tunnelled
         self._suspicion = Suspicion()
+        self._flow_watch = Suspicion()
         self._shows = shows
         self._show_at = NEVER
         self._flow = 0
@@ -45,7 +47,7 @@ class Reserve:
     @property
     def deadline(self) -> float:
         """Return when ``watch`` has something to do."""
-        return min(self._suspicion.deadline, self._show_at)
+        return min(self._suspicion.deadline, self._flow_watch.deadline, self._show_at)
 
     def add(self, path: Path, *, now: float) -> None:
         """Hold a path through a relay, instead of the one through that relay that was known."""
@@ -83,21 +85,29 @@ class Reserve:
         """Tell whether a relayed path that works should take the place of the one in use."""
         return current.relayed and self._tunnelled(current) and not self._tunnelled(path)
 
-    def on_answer(self) -> None:
-        """Note that the path in use works."""
+    def on_acked(self) -> None:
+        """Note that the path in use works: what we sent was acknowledged. What the peer sends may yet fall silent."""
         self._suspicion.on_answer()
+        self._vain = 0
+        if self._flow_watch.probing:
+            self._flow_watch.on_answer()
+
+    def on_answer(self) -> None:
+        """Note that the path in use works: a probe was answered."""
+        self.on_moved()
         self._vain = 0
 
     def on_moved(self) -> None:
         """Begin anew to watch: another path is in use."""
         self._suspicion.on_answer()
+        self._flow_watch.on_answer()
 
     def on_heard(self, packets: int, rtt: float, *, now: float) -> None:
         """Note that packets came in: an end that only receives has no other sign that its path died."""
         self._flow += packets
         if self._flow >= FLOW_PACKETS:
             if now - self._flow_since <= FLOW_SECONDS:
-                self._suspicion.on_flow(rtt, now=now)
+                self._flow_watch.on_flow(rtt, now=now)
             self._flow, self._flow_since = 0, now
 
     def watch(self, current: Path, recovery: Recovery, *, now: float) -> bool:
@@ -106,12 +116,12 @@ class Reserve:
             self._show(current, now=now)
         if recovery.in_flight:
             self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
-        verdict = self._suspicion.check(recovery.rtt.smoothed, now=now)
-        if verdict is False:
+        verdicts = [each.check(recovery.rtt.smoothed, now=now) for each in (self._suspicion, self._flow_watch)]
+        if False in verdicts:
             # the others as well: perhaps our NAT has forgotten them, too, and this opens them anew
             for path in (current, *self._others(current)):
                 self._prober.probe(path)
-        return verdict is True and self.instead_of(current) is not None and not self.tried_all
+        return True in verdicts and self.instead_of(current) is not None and not self.tried_all
 
     def _show(self, current: Path, *, now: float) -> None:
         others = self._others(current)
