@@ -6,6 +6,7 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
+from typing import NamedTuple
 
 import pytest
 
@@ -13,13 +14,21 @@ from clawchat.crypto import keylog
 from clawchat.values.errors import BadDatagram
 from clawchat.wire.dissect import Dissection, Dissector, Kind
 from clawchat.wire.frames import Stream
-from tests.netns import recorder
+from lab.capture.recording import Point, Recorder
+from lab.verify.reading import read
 from tests.netns.ends import ECHO, UPLOAD
 from tests.netns.ground import Ground
-from tests.netns.recorder import Recorded
 from tests.netns.work import MIB, blocks
 
 pytestmark = pytest.mark.netns
+
+
+class Recorded(NamedTuple):
+    """One UDP payload; ``sent``: it left the client."""
+
+    sent: bool
+    payload: bytes
+
 
 Run = tuple[list[Recorded], Dissector]
 
@@ -28,19 +37,22 @@ def record(ground: Ground, *, greeting: str = "", upload: int = 0) -> Run:
     """Record a whole session, in which a message is echoed and perhaps more is uploaded."""
     for end in (ground.server, ground.client):
         end.offloads(gro=False)  # or the recorder would see datagrams after they were put together
-    tape, keys = ground.folder / "tape", ground.folder / "keys"
+    device, tape, keys = ground.client, ground.folder / "tape", ground.folder / "keys"
     server = ground.start_server()
-    listener = ground.start(ground.client, "recorder", ground.client.device, str(tape))
-    client = ground.start_client()
-    client.ask("connect", greeting=greeting)
-    assert client.ask("echo", text="hello")["answer"] == "hello"
-    if upload:
-        moved = client.ask("upload", size=upload)
-        assert moved["sha256"] == moved["expected"]
-    client.ask("close")
-    server.ask("keys", file=str(keys))
-    assert listener.ask("stop") == {"dropped": 0}
-    return recorder.load(tape), Dissector(keylog.parse(keys.read_text("ascii")))
+    with Recorder() as recorder:
+        recorder.record(tape, [Point(str(device.namespace.path), device.device, "client")])
+        client = ground.start_client()
+        client.ask("connect", greeting=greeting)
+        assert client.ask("echo", text="hello")["answer"] == "hello"
+        if upload:
+            moved = client.ask("upload", size=upload)
+            assert moved["sha256"] == moved["expected"]
+        client.ask("close")
+        server.ask("keys", file=str(keys))
+        assert recorder.end(tape).lost == 0
+    own = {str(address.ip) for address in device.addresses}
+    recorded = [Recorded(packet.source[0] in own, packet.payload) for packet in read([tape]).udp]
+    return recorded, Dissector(keylog.parse(keys.read_text("ascii")))
 
 
 def streams(packet: Dissection) -> list[Stream]:
