@@ -136,7 +136,7 @@ class Punching:
 
     def on_relayed(self, path: Path, *, now: float) -> None:
         """Note that the peer sends over a relay: it has lost the direct path, unless we have only just found it."""
-        if not self._paths.current.relayed and now - self._settled_at > SETTLED:
+        if not self._paths.current.relayed and now - self._settled_at > SETTLED + 3 * self._out.recovery.rtt.smoothed:
             self._reserve.prefer(path)
             self.lost = True
 

@@ -208,7 +208,7 @@ FASTER_SHARE: Final = 0.9
 """and takes no more than this share of the time."""
 
 SETTLED: Final = 1.0
-"""What a peer said over the relay is old news for this long after the session left the relay."""
+"""What a peer said over the relay is old news for this long, and three round trips, after a session left the relay."""
 
 MAX_PROBES: Final = 2048
 """How many probes may wait for an answer; the oldest is forgotten for a newer one."""

@@ -171,3 +171,12 @@ def test_a_simulated_gateway_forgets_when_it_is_replaced() -> None:
     cell.roam("client")
     assert isinstance(before, SimulatedNat)
     assert cell.net.gateway("g1") is not before
+
+
+@pytest.mark.parametrize("delay", [0.08, 0.15, 0.25])
+def test_a_direct_path_to_the_other_side_of_the_world_is_kept(delay: float) -> None:
+    cell = Cell("port-restricted", "port-restricted", delay=delay).run()
+    assert cell.direct_both
+    cell.go_on(20.0)
+    assert cell.direct_both
+    assert [change.path.relayed for _, change in cell.client.moves] == [False]
