@@ -18,6 +18,11 @@ from server.settings import PASSPHRASE, Settings
 
 # Anybody who has the sealed file can try words; Argon2id makes each try cost a tenth of a second.
 MIN_PASSPHRASE_CHARACTERS = 12
+WRONG_KEY = "CC-PASSPHRASE"
+START_AGAIN = (
+    "Start the server again with a new passphrase, tell it to people on another way than the files, and give each a "
+    "new file: `clawchat-server invite --name NAME`."
+)
 
 
 def write_key(home: Home) -> KeyFile:
@@ -30,7 +35,7 @@ def write_key(home: Home) -> KeyFile:
 def load(home: Home, settings: Settings, passphrase_file: pathlib.Path | None) -> Bootstrap:
     """Load what security files are sealed with. Raises PersonalError with the next step."""
     if settings.security.bootstrap == PASSPHRASE:
-        return files.load_bootstrap(passphrase_file=passphrase_file, prompt=_prompt())
+        return _unburnt(home, files.load_bootstrap(passphrase_file=passphrase_file, prompt=_prompt()))
     if passphrase_file is not None:
         cause = "a passphrase file was given, but this server has a key file"
         raise PersonalError("CC-USAGE", cause, "Leave it out, or set `security.bootstrap: passphrase`.")
@@ -44,6 +49,24 @@ def load(home: Home, settings: Settings, passphrase_file: pathlib.Path | None) -
             )
             raise SecurityFileError("CC-BOOTSTRAP-MISSING", cause, action) from error
         raise
+
+
+def _unburnt(home: Home, passphrase: Bootstrap) -> Bootstrap:
+    """Return a passphrase unless it was declared compromised: whatever restarts a server would give it again."""
+    if not home.burnt.exists():
+        return passphrase
+    try:
+        open_slots(files.read_private(home.burnt, MAX_SLOTS_FILE_BYTES), passphrase)
+    except SecurityFileError as error:
+        if error.code == WRONG_KEY:
+            return passphrase
+        raise
+    raise PersonalError("CC-COMPROMISED", "this passphrase was declared compromised", START_AGAIN)
+
+
+def burnt_mark(passphrase: Bootstrap) -> bytes:
+    """Seal nothing with a passphrase, so that it is known again should it be compromised."""
+    return seal_slots([], passphrase, secrets.token_bytes)
 
 
 def reseal(home: Home, old: Bootstrap, new: Bootstrap) -> None:

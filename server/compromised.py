@@ -10,9 +10,9 @@ import click
 from clawchat.net import control
 from clawchat.values.errors import PersonalError
 from server import show
-from server.bootstrap import write_key
+from server.bootstrap import START_AGAIN, write_key
 from server.home import DirectoryLock, Home
-from server.keeper import START_AGAIN, destroy_files
+from server.keeper import destroy_files
 from server.logs import Log
 from server.settings import PASSPHRASE, Settings
 

@@ -6,6 +6,7 @@ security/                   0700
     NAME.sec                0600: one for each invitation that nobody has used yet
     clients.sealed          0600: what lets clients come back, sealed under the bootstrap key
     chat.sealed             0600: what was said and not delivered yet, sealed likewise
+    burnt.sealed            0600: only after COMPROMISED with a passphrase: what that passphrase opens, which is nothing
     control.sock            0600: how the other commands reach the running server
     server.lock             held by the running server
 """
@@ -54,6 +55,11 @@ class Home:
     def chat(self) -> pathlib.Path:
         """Name the sealed journal of what the chat has to remember."""
         return self.security / "chat.sealed"
+
+    @property
+    def burnt(self) -> pathlib.Path:
+        """Name what is sealed with a passphrase that was declared compromised, to know it again."""
+        return self.security / "burnt.sealed"
 
     def security_file(self, name: str) -> pathlib.Path:
         """Name the security file of an invitation."""

@@ -6,23 +6,17 @@ import asyncio
 import contextlib
 import pathlib
 from collections.abc import Iterator
-from typing import Final
 
 from clawchat.crypto.bootstrap import Bootstrap
 from clawchat.crypto.keylog import KeyLog
 from clawchat.net import files
 from clawchat.net.report import personal
 from clawchat.values.errors import PersonalError
-from server.bootstrap import write_key
+from server.bootstrap import START_AGAIN, burnt_mark, write_key
 from server.home import Home
 from server.logs import Log
 from server.program import Program
 from server.settings import PASSPHRASE, Settings
-
-START_AGAIN: Final = (
-    "Start the server again with a new passphrase, tell it to people on another way than the files, and give each a "
-    "new file: `clawchat-server invite --name NAME`."
-)
 
 
 class Keeper:
@@ -50,6 +44,8 @@ class Keeper:
         self._leaving: set[asyncio.Task[None]] = set()
         self._beginning: asyncio.Task[None] | None = None
         self._times = 0
+        self._bootstrap: Bootstrap | None = bootstrap
+        self._mark = b""
         self.program = self._make(bootstrap)
 
     def _make(self, bootstrap: Bootstrap) -> Program:
@@ -59,6 +55,10 @@ class Keeper:
 
     async def start(self) -> None:
         """Begin to work. Raises PersonalError."""
+        bootstrap, self._bootstrap = self._bootstrap, None
+        if bootstrap is not None and self.needs_a_person:
+            # made before it is needed: to stretch a passphrase takes longer than to destroy everything
+            self._mark = await asyncio.to_thread(burnt_mark, bootstrap)
         await self.program.start()
 
     def announce(self) -> None:
@@ -84,12 +84,21 @@ class Keeper:
         self._times += 1
         old.destroy()
         destroyed = destroy_files(self._home, self._settings, self._log)
+        if self._mark:
+            self._remember_passphrase()
         self._log.warning("compromised", destroyed=[str(path) for path in destroyed])
         leaving = asyncio.create_task(old.stop())
         self._leaving.add(leaving)
         leaving.add_done_callback(self._leaving.discard)
         self._beginning = asyncio.create_task(self._begin(leaving))
         return self._beginning
+
+    def _remember_passphrase(self) -> None:
+        """See to it that no restart takes the same passphrase again."""
+        try:
+            files.write_private(self._home.burnt, self._mark)
+        except PersonalError as error:
+            self._log.error("passphrase-not-remembered", code=error.code, cause=error.cause)
 
     async def _begin(self, leaving: asyncio.Task[None]) -> None:
         try:

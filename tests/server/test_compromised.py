@@ -139,6 +139,13 @@ def test_a_server_with_a_passphrase_ends_and_says_what_to_do(tmp_path: Path) -> 
         assert server.process.wait(PATIENCE) == 1
     assert any("CC-COMPROMISED" in line for line in server.other_lines)
     assert not {"default.sec", "clients.sealed", "chat.sealed"} & directory_of(home.security)
+    # whatever restarts a server would give it the same passphrase again, and whoever knows it could read the new files
+    again = command("run", "--directory", str(home.configuration.parent), "--passphrase-file", str(file))
+    assert (again.returncode, "CC-COMPROMISED" in again.stderr) == (1, True)
+    assert "default.sec" not in directory_of(home.security)
+    file.write_text("other words that nobody guesses\n", encoding="utf-8")
+    with RunningServer(home, "--passphrase-file", str(file)) as server:
+        assert server.home.security_file("default").exists()
 
 
 def test_one_session_alone(home: Home) -> None:
