@@ -24,7 +24,7 @@ from lab.model.presets import preset
 from lab.model.topology import Host, row
 from tests.docker.containers import CHECKOUT
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from lab.backends.compose.machine import ContainerMachine
 from tests.darkness.scanners import PAYLOADS
 from tests.docker.containers import HARDENED, SERVER_IMAGE, Lent, address_of, machines, run_in
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 PORT = 51_820
 

@@ -18,7 +18,7 @@ from lab.backends.compose import engine
 from tests.docker.containers import CHECKOUT, HARDENED, SERVER_IMAGE, UID, ContainerServer
 from tests.server.running import Client
 
-pytestmark = [pytest.mark.docker, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.docker, pytest.mark.timeout(900)]
 
 STOP_SECONDS = 2.0
 """What stopping may take at most."""
