@@ -40,6 +40,11 @@ class Hopping:
         self._heard = 0
         self.at = -HOP_TIMEOUT
 
+    @property
+    def mine(self) -> bool:
+        """Tell whether the last move was ours, and was not given up for the peer's."""
+        return self._mine
+
     def active(self, *, now: float) -> bool:
         """Tell whether a move of either end is under way."""
         return now < self._until

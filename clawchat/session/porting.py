@@ -178,7 +178,8 @@ class Porting:
         new = rotation.new
         movers = self._movers()
         waiting = [session for session in movers if session.path.port != new]
-        if new is None or (now >= rotation.until and waiting):
+        gave_way = waiting and all(each.id in rotation.told and not each.machines.hopping.mine for each in waiting)
+        if new is None or gave_way or (now >= rotation.until and waiting):
             moved = len(movers) > len(waiting)
             self._end_move(Turn.MOVED if moved else Turn.FAILED, now=now)
             return
