@@ -198,7 +198,9 @@ class OurClient(OurEnd):
         port = await self.open()
         credential = decode_credential(bytes.fromhex(self.order.credential))
         ways = RelayedWays(self.node, self.endpoint, credential, Way.AUTO)
-        self.session = self.endpoint.connect(credential, port=port, now=time.monotonic(), timeout=OPEN_SECONDS)
+        # As the program does: what may spoil a port at the server's NAT does not leave from the one to punch with.
+        (hello,) = self.endpoint.scout.request(1)
+        self.session = self.endpoint.connect(credential, port=hello, now=time.monotonic(), timeout=OPEN_SECONDS)
         try:
             ways.begin(self.session, port=port)
             connection = await opened_session(self.node, self.session)
