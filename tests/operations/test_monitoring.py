@@ -6,7 +6,6 @@ import contextlib
 import json
 import re
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
@@ -25,7 +24,7 @@ from server.metrics import table
 from server.metrics.board import Board
 from tests.operations.machine import CHECKOUT
 from tests.server.relaying import RunningRelay, wait_until
-from tests.server.running import RunningServer
+from tests.server.running import RunningServer, free_port
 
 MONITORING: Final = CHECKOUT / "docker" / "monitoring"
 DASHBOARD: Final = MONITORING / "grafana" / "dashboards" / "clawchat.json"
@@ -286,12 +285,6 @@ def test_a_real_prometheus_understands_everything_that_is_asked_and_has_answers(
         assert ask('ALERTS{alertstate="firing"}') == []
         rules_told = json.loads(fetched(f"http://127.0.0.1:{port}/api/v1/rules"))["data"]["groups"]
         assert {rule["health"] for group in rules_told for rule in group["rules"]} <= {"ok", "unknown"}
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 def fetched(url: str) -> str:

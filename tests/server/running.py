@@ -7,6 +7,7 @@ import json
 import os
 import pathlib
 import queue
+import socket
 import subprocess
 import sys
 import threading
@@ -190,3 +191,10 @@ def figure(text: str, name: str, **labels: str) -> float | None:
             if sample.name == name and labels.items() <= sample.labels.items():
                 return float(sample.value)
     return None
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody has just now."""
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        return int(one.getsockname()[1])

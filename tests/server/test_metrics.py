@@ -29,7 +29,7 @@ from server.metrics import table
 from server.metrics.board import Board
 from server.metrics.server import ServerMeters
 from tests.server.relaying import RunningRelay, name_relay, wait_joined, wait_until
-from tests.server.running import Client, RunningServer, command, figure
+from tests.server.running import Client, RunningServer, command, figure, free_port
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests ask over unix sockets")
 
@@ -61,12 +61,6 @@ class UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self.sock.settimeout(10)
         self.sock.connect(self._path)
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 class TestTable:
