@@ -49,10 +49,8 @@ class Candidate:
 def candidates(names: Sequence[str] = (), rules: str = DEFAULT_RULES) -> list[Candidate]:
     """Return presets (all of them when none is named) with the rules of a flavour, or with every rule set there is.
 
-    Of several flavours with commas between them each preset gets the first that can make it.
-
-    A preset that a flavour cannot make is left out, unless it was named. Raises ValueError for an unknown name and
-    RulesError.
+    Of several flavours with commas between them each preset gets the first that can make it. A preset that a flavour
+    cannot make is left out, unless it was named. Raises ValueError for an unknown name and RulesError.
     """
     wanted = [preset(name) for name in names] or list(PRESETS.values())
     found = []
