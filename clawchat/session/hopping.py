@@ -65,7 +65,9 @@ class Hopping:
             return
         self._mine = False
         current = paths.current
-        found = [each for each in frame.addresses if each.port and each.is_ipv6 == current.remote.is_ipv6]
+        # a peer may name its old port as well: that this one answers says nothing of the new one
+        others = [each for each in frame.addresses if each.port and each != current.remote]
+        found = [each for each in others if each.is_ipv6 == current.remote.is_ipv6]
         if not current.relayed:
             self._probe(tuple(Path(current.port, each) for each in found[:MAX_OBSERVED_CANDIDATES]), now=now)
 

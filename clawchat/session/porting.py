@@ -189,7 +189,9 @@ class Porting:
         found = dict.fromkeys([*rotation.addresses, *self._addresses_of(new)])
         addresses = tuple(found)[:MAX_OBSERVED_CANDIDATES]
         for session in waiting:
-            if session.id not in rotation.told and session.machines.rekeying.phase is Phase.STEADY:
+            hopping = session.machines.hopping
+            theirs = hopping.active(now=now) and not hopping.mine
+            if session.id not in rotation.told and not theirs and session.machines.rekeying.phase is Phase.STEADY:
                 rotation.told.add(session.id)
                 session.machines.begin_hop(new, addresses, now=now)
                 self.wake(session)

@@ -206,6 +206,21 @@ def test_a_program_may_make_the_port_ready_first() -> None:
     assert moves(pair.server) == 1
 
 
+def test_an_old_address_among_the_new_ones_leads_nobody_astray() -> None:
+    """What a program knows of its reach may still name the port that is left."""
+    pair = start(None, EndpointConfig(prepares_ports=True))
+    endpoint = pair.server.endpoint
+    before = pair.server.ports[0]
+    endpoint.hop()
+    pair.drive(1)
+    [ready] = pair.server.told(PortReady)
+    endpoint.announce_port(ready.handle, (before, ready.address), now=pair.now)
+    pair.drive(1)
+    [moved] = pair.server.told(PortMoved)
+    assert moved.left == 0
+    assert pair.client.session.path.remote == ready.address
+
+
 def test_a_port_that_nobody_makes_ready_is_closed() -> None:
     pair = start(None, EndpointConfig(prepares_ports=True))
     pair.server.endpoint.hop()
