@@ -136,7 +136,7 @@ class _Round:
         try:
             while waiting or running:
                 for pair in [*waiting] if len(running) < BUSY else []:
-                    if len(running) < BUSY and self._is_free(pair, running):
+                    if len(running) < BUSY and self._is_free(pair, running, waiting):
                         waiting.remove(pair)
                         running.append(self._session(pair))
                 time.sleep(LOOK)
@@ -158,16 +158,20 @@ class _Round:
         self._tapes.end(file)
         return replace(run, capture=str(file))
 
-    def _is_free(self, pair: Pair, running: Sequence[Session]) -> bool:
+    def _is_free(self, pair: Pair, running: Sequence[Session], waiting: Sequence[Pair]) -> bool:
         client, server = pair
-        busy = any(session.pair[0] == client or session.pair[1] == server for session in running)
-        return not busy and (not guesses(*pair) or time.monotonic() >= self._rested[server])
+        if any(session.pair[0] == client or session.pair[1] == server for session in running):
+            return False
+        if guesses(*pair):
+            return time.monotonic() >= self._rested[server]
+        # What other sessions may spoil as well, the guesses have to find unspoilt.
+        return not (_is_spoilable(server) and any(each[1] == server and guesses(*each) for each in waiting))
 
     def _session(self, pair: Pair) -> Session:
         name, server_name = pair
         if guesses(*pair):
-            spoilt = any(nat.unsolicited is Unsolicited.ACCEPT for nat in preset(server_name).layers)
-            self._rested[server_name] = time.monotonic() + (SPOILT_REST if spoilt else REST)
+            rest = SPOILT_REST if _is_spoilable(server_name) else REST
+            self._rested[server_name] = time.monotonic() + rest
         peer = self._servers[server_name]
         file = peer.invite(f"for-{name}")
         folder = Path(tempfile.mkdtemp(prefix=f"{name}-{server_name}-", dir=self._place))
@@ -181,3 +185,8 @@ class _Round:
         if recording is not None:
             self._recorded[session] = recording
         return session
+
+
+def _is_spoilable(server: str) -> bool:
+    """Tell whether a gateway of this server takes what nobody asked for."""
+    return any(nat.unsolicited is Unsolicited.ACCEPT for nat in preset(server).layers)
