@@ -18,7 +18,7 @@ from typing import Final
 from clawchat.values.limits import FAN_INTERVAL
 from lab.backends.machine import World
 from lab.backends.netns.world import opened
-from lab.matrix.expected import Pair, Verdict, expected, guesses
+from lab.matrix.expected import Foresight, Pair, Verdict, expected, foresight, guesses
 from lab.matrix.programs import KEYS, relay, server
 from lab.matrix.result import CellResult, Matrix, Run
 from lab.matrix.session import Ground, Session, Stage
@@ -131,7 +131,7 @@ class _Round:
         """Go through all pairs."""
         found: dict[Pair, list[Run]] = {pair: [] for pair in pairs}
         # Those that take long begin first, and have company.
-        waiting = sorted(pairs, key=lambda pair: (not guesses(*pair), expected(*pair) is Verdict.DIRECT))
+        waiting = sorted(pairs, key=_haste)
         running: list[Session] = []
         try:
             while waiting or running:
@@ -190,3 +190,9 @@ class _Round:
 def _is_spoilable(server: str) -> bool:
     """Tell whether a gateway of this server takes what nobody asked for."""
     return any(nat.unsolicited is Unsolicited.ACCEPT for nat in preset(server).layers)
+
+
+def _haste(pair: Pair) -> tuple[bool, bool, bool]:
+    """Order the pairs: guesses first, and of these the ones at hidden ports, which spoil least of a gateway."""
+    hidden = foresight(preset(pair[0]).layers) is Foresight.HIDDEN
+    return not guesses(*pair), not hidden, expected(*pair) is Verdict.DIRECT
