@@ -81,7 +81,8 @@ class ControlServer:
         self._path = path
         self._handlers = handlers
         self._server: asyncio.Server | None = None
-        self._connections: set[asyncio.Task[None]] = set()
+        self._closed = False
+        self._connections: dict[asyncio.Task[None], asyncio.WriteTransport] = {}
 
     async def start(self) -> None:
         """Open the socket, in place of one that a program left behind; the caller holds the directory's lock.
@@ -112,27 +113,35 @@ class ControlServer:
         """Close the socket and every connection, and remove the socket's file."""
         if self._server is None:
             return
+        self._closed = True
+        for listener in self._server.sockets:
+            asyncio.get_running_loop().remove_reader(listener.fileno())
+        # asyncio loses a connection that it has accepted, but not yet taken up, when its server is closed.
+        await asyncio.sleep(0)
         self._server.close()
-        for task in tuple(self._connections):
+        for task, transport in tuple(self._connections.items()):
             task.cancel()
+            transport.abort()  # a caller that does not read must not keep the program from ending
         await asyncio.gather(*self._connections, return_exceptions=True)
         with contextlib.suppress(OSError):
             self._path.unlink()
 
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - asyncio runs this as a task
-        self._connections.add(task)
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._closed:  # it was accepted at the last moment
+            writer.transport.abort()
+            return
+        # Not a coroutine: one that is cancelled before its first step would leave the connection open.
+        task = asyncio.get_running_loop().create_task(self._converse(reader, writer))
+        self._connections[task] = writer.transport
+        task.add_done_callback(self._connections.pop)
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         channel = Channel(reader, writer)
         try:
             if _is_friend(writer.get_extra_info("socket")):
                 await self._serve(channel)
-            await channel.close()
-        except asyncio.CancelledError:
-            writer.transport.abort()  # a caller that does not read must not keep the program from ending
         finally:
-            self._connections.discard(task)
-            writer.close()
+            await channel.close()
 
     async def _serve(self, channel: Channel) -> None:
         request = await channel.receive()
