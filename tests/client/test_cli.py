@@ -6,6 +6,7 @@ import pathlib
 
 import pytest
 
+from clawchat.nat.reasons import REASONS
 from clawchat.values.catalog import CATALOG
 from tests.client.conftest import Home
 
@@ -27,13 +28,13 @@ def test_a_code_is_explained_offline(home: Home) -> None:
 def test_all_codes_are_listed(home: Home) -> None:
     result = home.run("explain")
     assert result.code == 0
-    assert [line.split()[0] for line in result.out.splitlines()] == list(CATALOG)
+    assert [line.split()[0] for line in result.out.splitlines()] == [*CATALOG, *(reason.value for reason in REASONS)]
 
 
 def test_an_unknown_code(home: Home) -> None:
     result = home.run("explain", "CC-NONSENSE")
     assert result.code == 2
-    assert "`clawchat explain` lists all codes" in result.err
+    assert "`clawchat explain` lists all of them" in result.err
 
 
 def test_the_places_are_printed(home: Home) -> None:

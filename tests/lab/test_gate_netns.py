@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -73,34 +74,68 @@ def tamper(world: World) -> None:
 
 
 TAMPERED = ("hops", "unreplied")
+MOST_LOOKS = 3
+"""Probes that wait for seconds may miss their moment on a machine that is busy with other tests."""
+
+
+class Broken:
+    """Looks at all gateways that are broken on purpose, as many as are needed and MOST_LOOKS at most."""
+
+    def __init__(self) -> None:
+        self._reports: list[Report] = []
+
+    def looks(self) -> Iterator[Report]:
+        """Go through the looks that were taken, and then through new ones."""
+        for number in range(MOST_LOOKS):
+            if number == len(self._reports):
+                tampered = [Candidate(PRESETS["port-restricted"])] * len(TAMPERED)
+                suspects = [*(one.candidate for one in BREAKAGES), *tampered]
+                self._reports.append(try_namespaces(suspects, tries=1, tamper=tamper))
+            yield self._reports[number]
+
+    def seen(self) -> list[Report]:
+        """Return the looks that were taken, one at least."""
+        return self._reports or [next(self.looks())]
 
 
 @pytest.fixture(scope="module")
-def broken() -> Report:
+def broken() -> Broken:
     require("the programs that judge NATs", ", ".join(tools.missing()) or None)
-    tampered = [Candidate(PRESETS["port-restricted"])] * len(TAMPERED)
-    return try_namespaces([*(one.candidate for one in BREAKAGES), *tampered], tries=1, tamper=tamper)
+    return Broken()
 
 
+def noticed(report: Report, place: int) -> set[str]:
+    return {finding.probe for finding in report.verdicts[place].lies}
+
+
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("place", range(len(BREAKAGES)), ids=lambda place: f"{BREAKAGES[place].preset}: {place}")
-def test_a_broken_gateway_is_noticed(broken: Report, place: int) -> None:
+def test_a_broken_gateway_is_noticed(broken: Broken, place: int) -> None:
     breakage: Breakage = BREAKAGES[place]
-    verdict = broken.verdicts[place]
-    noticed = {finding.probe for finding in verdict.lies}
-    assert not verdict.honest, breakage.what
-    assert noticed >= breakage.noticed, (breakage.what, verdict.lies)
+    looks = []
+    for report in broken.looks():
+        looks.append(noticed(report, place))
+        if not report.verdicts[place].honest and looks[-1] >= breakage.noticed:
+            return
+    pytest.fail(f"not noticed: {breakage.what}: {looks}")
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("place", range(len(TAMPERED)), ids=TAMPERED)
-def test_a_wrong_hop_or_lifetime_is_noticed(broken: Report, place: int) -> None:
-    noticed = {finding.probe for finding in broken.verdicts[len(BREAKAGES) + place].lies}
-    assert TAMPERED[place] in noticed
-    assert noticed <= {"hops", "prime", "unreplied", "assured"}
+def test_a_wrong_hop_or_lifetime_is_noticed(broken: Broken, place: int) -> None:
+    looks = []
+    for report in broken.looks():
+        looks.append(noticed(report, len(BREAKAGES) + place))
+        assert TAMPERED[place] in looks[-1]
+        if looks[-1] <= {"hops", "prime", "unreplied", "assured"}:
+            return
+    pytest.fail(f"more than what was broken was noticed: {looks}")
 
 
-def test_each_probe_notices_something(broken: Report) -> None:
+def test_each_probe_notices_something(broken: Broken) -> None:
     """A probe that never turns red proves nothing."""
-    asked = {finding.probe for verdict in broken.verdicts for finding in verdict.findings}
-    noticed = {finding.probe for verdict in broken.verdicts for finding in verdict.lies}
+    verdicts = [verdict for report in broken.seen() for verdict in report.verdicts]
+    asked = {finding.probe for verdict in verdicts for finding in verdict.findings}
+    red = {finding.probe for verdict in verdicts for finding in verdict.lies}
     # Linux renews flows from outside and keeps neighbours apart whatever the rules say; the simulator breaks these.
-    assert asked - noticed <= {"renewal", "sharing"}
+    assert asked - red <= {"renewal", "sharing"}

@@ -43,7 +43,7 @@ def test_all_pairs_of_the_main_table_come_out_as_expected_and_as_simulated(tmp_p
         }
     )
     assert changes(simulated, real) == ()
-    assert all(cell["proof"]["answered"] >= 3 for cell in real["cells"] if cell["verdict"] == "direct")
+    assert all(cell["proof"]["answered"] > 0 for cell in real["cells"] if cell["verdict"] == "direct")
     assert {cell["proof"]["answered"] for cell in real["cells"] if cell["verdict"] == "relay"} == {0}
 
 

@@ -44,7 +44,8 @@ def test_ours_passes_poisonable_gateways_even_if_it_does_not_know_how_far_to_pri
 @pytest.mark.parametrize("number", [0, 1, 3, 4, 5])
 def test_targets_are_met_in_virtual_time(number: int) -> None:
     case = times.CASES[number]
-    rows = times.study("sim", 40, seed=1, cases=[case._replace(rivals=())])
+    # Of fewer runs than a hundred the worst stands for the hundredth.
+    rows = times.study("sim", 100 if "random" in case.name else 40, seed=1, cases=[case._replace(rivals=())])
     assert [str(target) for row in rows for target in row.missed] == []
 
 

@@ -200,10 +200,8 @@ def test_what_a_killed_run_leaves_is_removed_by_clean() -> None:
     killed.wait()
     killed.stdout.close()
     assert any(name.startswith(prefix) for name in names())
-    cleaned = subprocess.run(
-        [sys.executable, "-m", "lab", "clean"], cwd=CHECKOUT, capture_output=True, text=True, check=True
-    )
-    assert cleaned.stdout.count(prefix) == 4
+    # Another run that begins at this moment may be quicker, as every run removes what dead ones left.
+    subprocess.run([sys.executable, "-m", "lab", "clean"], cwd=CHECKOUT, capture_output=True, text=True, check=True)
     assert not any(name.startswith(prefix) for name in names())
 
 
