@@ -7,12 +7,17 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
+from clawchat.nat.reasons import Reason
 from lab.matrix.expected import Verdict
 from lab.strategies.expected import because, expected
 from lab.strategies.strategy import Strategy
 
 SCHEMA: Final = 2
 """Version of the JSON document: raised when a key changes its meaning or goes away."""
+
+
+FORGIVEN: Final = 3
+"""One run in so many may guess ports in vain."""
 
 
 class Moment(NamedTuple):
@@ -66,6 +71,11 @@ class Run:
     """What keeps the capture from being a proof that everything is ciphertext; empty if nothing does."""
 
     @property
+    def missed(self) -> bool:
+        """Tell whether ports were guessed in vain, which chance does to the best of guesses."""
+        return self.verdict is Verdict.RELAY and self.reason == str(Reason.GUESS_MISSED)
+
+    @property
     def sound(self) -> bool:
         """Tell whether the verdict can be believed."""
         return not self.broken and not self.unproven and (self.proof is None or self.proof.fits(self.verdict))
@@ -92,13 +102,19 @@ class CellResult:
         return because(self.by, self.client, self.server)
 
     def is_unexpected(self, run: Run) -> bool:
-        """Tell whether a run came out as something else, be it better or worse, or says nothing."""
-        return not run.sound or run.verdict is not self.expected
+        """Tell whether a run came out as something else, be it better or worse, or says nothing.
+
+        Of three runs one may guess in vain.
+        """
+        if not run.sound or run.verdict is self.expected:
+            return not run.sound
+        return not run.missed or FORGIVEN * sum(each.missed for each in self.runs) > len(self.runs)
 
     @property
     def shown(self) -> Run:
-        """Return the run that speaks for the cell: the first unexpected one, else the first one."""
-        return next(filter(self.is_unexpected, self.runs), self.runs[0])
+        """Return the run that speaks for the cell: the first unexpected one, else the first that is as expected."""
+        as_expected = (run for run in self.runs if run.verdict is self.expected)
+        return next(filter(self.is_unexpected, self.runs), next(as_expected, self.runs[0]))
 
     @property
     def verdict(self) -> Verdict:
@@ -148,6 +164,7 @@ class CellResult:
             "proof": None if run.proof is None else {"asked": run.proof.asked, "answered": run.proof.answered},
             "runs": len(self.runs),
             "unexpected_runs": sum(map(self.is_unexpected, self.runs)),
+            "missed_runs": sum(run.missed for run in self.runs),
             "verdicts": {str(one): sum(run.verdict is one for run in self.runs) for one in Verdict},
             "first_byte": spread(self.runs, lambda run: run.first_byte_after),
             "direct": spread(self.runs, lambda run: run.direct_after),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from click.testing import CliRunner, Result
 from lab import cli
 from lab.commands.shared import EXIT_UNEXPECTED
 from lab.matrix import simulated
-from lab.matrix.expected import BLOCKED, NAMES, NO_UDP, Table, Verdict, table
+from lab.matrix.expected import BLOCKED, NAMES, NO_UDP, Pair, Table, Verdict, table
+from lab.matrix.namespaces import with_second_looks
 from lab.matrix.result import CellResult, Matrix, Proof, Run
 from lab.matrix.session import judged
 
@@ -128,6 +130,35 @@ def test_one_bad_run_spoils_a_cell() -> None:
     cell = CellResult("open", "open", (good, bad, good))
     assert (cell.unexpected, cell.verdict, cell.met) == (True, Verdict.RELAY, "relay, not direct")
     assert cell.as_json("sim")["unexpected_runs"] == 1
+
+
+def test_one_guess_in_three_may_miss_and_nothing_else_may() -> None:
+    hit, missed, other = (
+        Run(Verdict.DIRECT, "guessed"),
+        Run(Verdict.RELAY, "guess-missed"),
+        Run(Verdict.RELAY, "struck"),
+    )
+    pair = ("port-restricted", "symmetric-random")
+    assert [CellResult(*pair, (missed, hit, hit)[:count]).unexpected for count in (1, 2, 3)] == [True, True, False]
+    assert CellResult(*pair, (missed, hit, hit)).verdict is Verdict.DIRECT
+    assert CellResult(*pair, (missed, hit, missed)).unexpected
+    assert CellResult(*pair, (other, hit, hit)).unexpected
+    # Where no guess can help a relay is expected, and a guess that missed changes nothing.
+    assert not CellResult("symmetric-random", "symmetric-random", (missed,)).unexpected
+
+
+def test_who_missed_is_tried_again_until_it_is_clear() -> None:
+    hit, missed = Run(Verdict.DIRECT, "guessed"), Run(Verdict.RELAY, "guess-missed")
+    pairs = [("open", "open"), ("port-restricted", "symmetric-random")]
+    asked = []
+
+    def once(pairs: Sequence[Pair], runs: int, _taping: object) -> tuple[CellResult, ...]:
+        asked.append((list(pairs), runs))
+        return tuple(CellResult(*pair, (missed if pair == pairs[-1] and len(asked) == 1 else hit,)) for pair in pairs)
+
+    first, second = with_second_looks(once, pairs, 1, None)
+    assert asked == [(pairs, 1), (pairs[1:], 1), (pairs[1:], 1)]
+    assert (len(first.runs), len(second.runs), second.unexpected) == (1, 3, False)
 
 
 def test_a_capture_that_proves_nothing_spoils_a_cell() -> None:
