@@ -66,7 +66,7 @@ class Moving:
             mover.settings.networking,
             mover.node,
             mover.log,
-            relayed=lambda: mover.relays.observed,
+            relayed=mover.relays.observed,
             on_change=self._reach_changed,
         )
 

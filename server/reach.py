@@ -29,7 +29,7 @@ SETTLE_SECONDS: Final = 3.0
 class Reach:
     """Gather candidates for one port. A port for this machine alone asks nobody.
 
-    ``relayed`` tells where relays see us.
+    ``relayed`` tells where relays see a port.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Reach:
         node: Node,
         log: Log,
         *,
-        relayed: Callable[[], Sequence[Address]] = tuple,
+        relayed: Callable[[int], Sequence[Address]] = lambda _: (),
         on_change: Callable[[], None],
     ) -> None:
         self._networking = networking
@@ -46,6 +46,7 @@ class Reach:
         self._log = log
         self._relayed = relayed
         self._on_change = on_change
+        self._handle = 0
         self._port = Address("", 0)
         self._found = CandidateSet()
         self._offered: list[Address] = []
@@ -55,6 +56,7 @@ class Reach:
 
     def start(self, handle: int) -> None:
         """Begin to ask on behalf of a port, if the settings say so."""
+        self._handle = handle
         self._port = self._node.ports[handle].address
         self._offered = self.candidates()
         if is_loopback(self._port.host):
@@ -94,7 +96,7 @@ class Reach:
         guesses = self._reflexive.seen.guesses(self._port.port) if self._reflexive is not None else ()
         self._found.replace(Kind.HOST, own, now=now)
         self._found.replace(Kind.MAPPED, [] if lease is None else [lease.external], now=now)
-        self._found.replace(Kind.SERVER_REFLEXIVE, (*seen, *self._relayed()), now=now)
+        self._found.replace(Kind.SERVER_REFLEXIVE, (*seen, *self._relayed(self._handle)), now=now)
         self._found.replace(Kind.PREDICTED, guesses, now=now)
         return list(self._found.offer(now=now, limit=MAX_OBSERVED_CANDIDATES))
 

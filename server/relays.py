@@ -91,11 +91,11 @@ class ServerRelays:
         if self._relays is not None:
             await self._relays.leave()
 
-    @property
-    def observed(self) -> tuple[Address, ...]:
-        """Where the relays see us."""
+    def observed(self, port: int) -> tuple[Address, ...]:
+        """Where the relays see a port of ours: one that was left hears on for a while, and leads clients astray."""
         members = self._relays.members.values() if self._relays is not None else ()
-        return tuple(dict.fromkeys(each.observed for each in members if each.observed is not None))
+        joined = [each.observed for each in members if each.observed is not None and each.port == port]
+        return tuple(dict.fromkeys([*joined, *self._endpoint.scout.seen_of(port)]))
 
     def describe(self, path: Path) -> str:
         """Name where a path leads: an address, or the relay that carries it."""

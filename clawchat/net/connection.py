@@ -127,6 +127,11 @@ class Connection:
         self._node.endpoint.hop()
         self._node.wake()
 
+    @property
+    def port_moves(self) -> int:
+        """Tell how often this node has moved to another UDP port."""
+        return self._node.endpoint.port_moves
+
     def compromise(self, *, everything: bool = True) -> None:
         """Destroy the keys of the session, or every key of this node, and tell the peers to do the same."""
         endpoint, now = self._node.endpoint, time.monotonic()

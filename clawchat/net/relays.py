@@ -45,7 +45,9 @@ class Membership(NamedTuple):
     session: int
     link: int
     observed: Address | None
-    """Where the relay sees us."""
+    """Where the relay saw us when we joined."""
+    port: int
+    """The port that it saw there; an endpoint may have left it since."""
 
 
 class Relays:
@@ -137,7 +139,9 @@ class Relays:
                 case SessionOpened():
                     session = self._endpoint.sessions[event.session]
                     link = self._endpoint.link(event.session)
-                    found = self.members[event.session] = Membership(relay, event.session, link, session.observed)
+                    found = self.members[event.session] = Membership(
+                        relay, event.session, link, session.observed, event.path.port
+                    )
                     detour.on_path(event.path)
                     self._feel_depth(found)
                     self._on_joined(found)

@@ -69,6 +69,10 @@ class Core(Protocol):
     def hop(self) -> None:
         """Move to another port now."""
 
+    @property
+    def port_moves(self) -> int:
+        """Tell how often the port has changed."""
+
     def compromise_session(self, session_id: int, *, now: float) -> None:
         """Destroy one session, and tell its peer to do the same."""
 

@@ -12,6 +12,10 @@ from clawchat.wire.frames import encode_ack
 PACKETS_PER_ACK: Final = 2
 """An ACK is due after this many ack-eliciting packets (RFC 9000 section 13.2.2)."""
 
+PROMPT_PACKETS: Final = 16
+"""After a gap so many packets are acknowledged at once: a sender whose window is small waits for each of them, as the
+next one may be lost (so does Linux, TCP_MAX_QUICKACKS)."""
+
 
 class AckMachine:
     """Remember received packet numbers and build the ACK frames that report them.
@@ -20,11 +24,12 @@ class AckMachine:
     something to send.
     """
 
-    __slots__ = ("_largest_at", "_received", "deadline", "largest", "waiting")
+    __slots__ = ("_largest_at", "_prompt_below", "_received", "deadline", "largest", "waiting")
 
     def __init__(self) -> None:
         self._received = RangeSet()
         self._largest_at = 0.0
+        self._prompt_below = 0  # packet numbers below it are acknowledged at once
         self.largest = -1  # the largest packet number received
         self.waiting = 0  # how many packets arrived that want to be acknowledged
         self.deadline = NEVER
@@ -35,13 +40,14 @@ class AckMachine:
         self._received.add(first, first + count)
         if gap:
             self._received.keep_newest(MAX_ACK_RANGES)
+            self._prompt_below = max(self._prompt_below, first + count + PROMPT_PACKETS)
         if first + count - 1 > self.largest:
             self.largest = first + count - 1
             self._largest_at = now
         if not eliciting:
             return
         self.waiting += count
-        if gap or self.waiting >= PACKETS_PER_ACK:
+        if first < self._prompt_below or self.waiting >= PACKETS_PER_ACK:
             self.deadline = now
         elif self.deadline == NEVER:
             self.deadline = now + MAX_DELAY_ACK

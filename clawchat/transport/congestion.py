@@ -11,8 +11,9 @@ from clawchat.values.limits import BASE_DATAGRAM
 INITIAL_DATAGRAMS: Final = 10
 """The window of a new path (RFC 9002 section 7.2; with base datagrams it is below that section's 14,720 bytes)."""
 
-MINIMUM_DATAGRAMS: Final = 2
-"""The smallest window (RFC 9002 section 7.2, kMinimumWindow)."""
+MINIMUM_DATAGRAMS: Final = 4
+"""The smallest window. RFC 9002 section 7.2 recommends two datagrams, of which a path that loses many packets whatever
+the rate often loses the second, and then all waits for a delayed acknowledgement or a probe timeout."""
 
 RENO_REDUCTION: Final = 0.5
 """What NewReno keeps of the window after a loss (RFC 9002 section 7.3.2, kLossReductionFactor)."""

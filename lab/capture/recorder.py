@@ -2,7 +2,8 @@
 
 Standard input is a line of JSON for each request, standard output one for each answer::
 
-    {"do": "record", "file": …, "comment": …, "limit": bytes, "points": [{"namespace", "device", "name", "comment"} …]}
+    {"do": "record", "file": …, "comment": …, "limit": bytes, "points": [
+        {"namespace", "device", "name", "comment", "arriving"} …]}
     {"do": "end", "file": …}                        what came before that moment is in the file when the answer comes
 
 Answers are ``{"file", "frames", "lost"}``, or ``{"error"}``. At the end of the input all recordings end. Frames are
@@ -114,7 +115,7 @@ class Recorder:
         try:
             for said in request["points"]:
                 number = recording.writer.interface(said["name"], comment=said["comment"])
-                point = _Listened(Tap(Path(said["namespace"]), said["device"]), number)
+                point = _Listened(Tap(Path(said["namespace"]), said["device"], arriving=said["arriving"]), number)
                 recording.points.append(point)
                 self._selector.register(point.tap, selectors.EVENT_READ, (recording, point))
         except (OSError, NamespaceError):

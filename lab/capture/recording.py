@@ -25,12 +25,16 @@ SIDES: Final = ("lan", "wan")
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """A device that is listened to; the name and the comment stand in the file."""
+    """A device that is listened to; the name and the comment stand in the file.
+
+    ``arriving``: only what arrives there, which at a router's devices is every packet once, lost ones as well.
+    """
 
     namespace: str
     device: str
     name: str
     comment: str = ""
+    arriving: bool = False
 
 
 def both_sides(

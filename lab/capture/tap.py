@@ -20,6 +20,7 @@ ETH_P_ALL: Final = 3
 SOL_PACKET: Final = 263
 PACKET_STATISTICS: Final = 6
 PACKET_OUTGOING: Final = 4
+PACKET_IGNORE_OUTGOING: Final = 23
 SO_RCVBUFFORCE: Final = 33
 SO_TIMESTAMPNS: Final = 35
 """Linux, include/uapi: if_ether.h, if_packet.h, asm-generic/socket.h."""
@@ -63,9 +64,9 @@ def datagrams_alone(namespace: Path) -> None:
 
 
 class Tap:
-    """A socket that sees every frame of one device, both ways."""
+    """A socket that sees every frame of one device, both ways, or only what arrives there."""
 
-    def __init__(self, namespace: Path, device: str) -> None:
+    def __init__(self, namespace: Path, device: str, *, arriving: bool = False) -> None:
         """Listen. Raises OSError when there is no such namespace or device, or no right to it."""
         self.lost = 0
         """Frames that the kernel had no room for."""
@@ -77,6 +78,7 @@ class Tap:
             with contextlib.suppress(PermissionError):  # in a user namespace the usual buffer has to do
                 self._socket.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER_BYTES)
             self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+            self._socket.setsockopt(SOL_PACKET, PACKET_IGNORE_OUTGOING, int(arriving))
             self._socket.bind((device, ETH_P_ALL))
         except OSError:
             self._socket.close()

@@ -61,6 +61,8 @@ class Scene:
     client: str = "g1-a"
     server: str = "g2-a"
     settings: Mapping[str, str] = field(default_factory=dict)
+    way: str = ""
+    """Which way cargo goes, where the scene says that itself."""
 
 
 def pair(client: str, server: str, *others: str) -> Callable[[], Plan]:
@@ -279,7 +281,12 @@ def play(scene: Scene, way: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="clawchat-scene-") as place, opened(scene.network()) as world:
         try:
             stage = Stage(
-                world, Path(place), client=scene.client, server_at=scene.server, way=way, settings=scene.settings
+                world,
+                Path(place),
+                client=scene.client,
+                server_at=scene.server,
+                way=scene.way or way,
+                settings=scene.settings,
             )
             try:
                 scene.play(stage, notes)

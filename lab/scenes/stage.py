@@ -15,7 +15,7 @@ from client.peer import RELAYED
 from lab.backends.machine import Machine
 from lab.backends.netns.machine import environment
 from lab.backends.netns.world import World
-from lab.matrix.programs import Program
+from lab.matrix.programs import KEYS, Program, keylog
 from lab.netns import Namespace, NamespaceError, end
 from lab.scenes.cargo import MIB, Wait
 from server.bootstrap import write_key
@@ -44,7 +44,7 @@ TOLD_BYTES: Final = 2000
 def relay(machine: Machine, directory: Path, name: str) -> Program:
     """Start a relay with a name of its own."""
     settings = {"CLAWCHAT_RELAY_ID": name, "CLAWCHAT_QUOTA_MEGABITS": MEGABITS}
-    return Program(machine, directory, ["relay"], settings)
+    return Program(machine, directory, ["relay", *keylog(directory)], settings)
 
 
 def server(machine: Machine, directory: Path, relays: Sequence[Path], more: Mapping[str, str]) -> Program:
@@ -56,7 +56,7 @@ def server(machine: Machine, directory: Path, relays: Sequence[Path], more: Mapp
         "CLAWCHAT_NETWORKING_PORT_MAPPING": "false",
         **more,
     }
-    return Program(machine, directory, ["run"], settings, module="lab.scenes.ends.server")
+    return Program(machine, directory, ["run", *keylog(directory)], settings, module="lab.scenes.ends.server")
 
 
 class Client:
@@ -67,7 +67,14 @@ class Client:
         self._told, self._errors = directory / "events", directory / "errors"
         with self._told.open("wb") as told, self._errors.open("wb") as errors:
             self._process = namespace.exec(
-                [sys.executable, "-m", "lab.scenes.ends.client", str(file), f"{CONNECT_SECONDS:g}"],
+                [
+                    sys.executable,
+                    "-m",
+                    "lab.scenes.ends.client",
+                    str(file),
+                    f"{CONNECT_SECONDS:g}",
+                    *keylog(directory)[1:],
+                ],
                 env=environment(directory, **settings),
                 cwd=directory,
                 stdin=subprocess.PIPE,
@@ -120,7 +127,7 @@ class Stage:
     ) -> None:
         self.world = world
         self.way = way
-        self._place = place
+        self.place = place
         self.relays: dict[str, Program] = {}
         for name in RELAYS:
             self.start_relay(name)
@@ -134,7 +141,7 @@ class Stage:
 
     def start_relay(self, name: str) -> None:
         """Start a relay, perhaps again where it was before."""
-        self.relays[name] = relay(self.world.machine(name), self._place / name, name)
+        self.relays[name] = relay(self.world.machine(name), self.place / name, name)
 
     # --- the path ----------------------------------------------------------------------------------
 
@@ -163,10 +170,14 @@ class Stage:
         self.client.wait_for(lambda event: event["event"] == "under_way", "transfer", CONNECT_SECONDS)
         time.sleep(settle)
 
-    def finish(self) -> dict[str, Any]:
+    def finish(self, seconds: float = END_SECONDS) -> dict[str, Any]:
         """End the transfer; return what arrived."""
         self.client.tell("stop")
-        return self.client.wait_for(lambda event: event["event"] == "moved", "end of the transfer", END_SECONDS)
+        return self.client.wait_for(lambda event: event["event"] == "moved", "end of the transfer", seconds)
+
+    def keys(self) -> str:
+        """Return the key logs of all programs."""
+        return "\n".join(file.read_text("ascii") for file in sorted(self.place.glob(f"*{KEYS}")))
 
     def close(self) -> None:
         """End the client; the world ends the rest."""

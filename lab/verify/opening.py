@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from hashlib import blake2b
 from itertools import pairwise
 from typing import Final, NamedTuple
 
@@ -83,14 +84,23 @@ class Opening:
         return {(packet.name, packet.epoch) for packet in found if packet.kind is Kind.DATA}
 
 
-def open_all(udp: Iterable[Udp], ring: KeyRing) -> Opening:
-    """Open each datagram once. What stays closed is listed in the order of time, and not yet called a failure."""
+Sealed = dict[tuple[bytes, bytes], bytes]
+"""By key and nonce, the fingerprint of what was sealed with them."""
+
+FINGERPRINT_BYTES: Final = 16
+
+
+def open_all(udp: Iterable[Udp], ring: KeyRing, sealed: Sealed | None = None) -> Opening:
+    """Open each datagram once. What stays closed is listed in the order of time, and not yet called a failure.
+
+    ``sealed`` remembers what earlier parts of a long capture had.
+    """
     places: dict[bytes, Udp | None] = {}
     for packet in udp:
         places.setdefault(packet.payload, packet)
     dissector = Dissector(ring)
     result = Opening()
-    sealed: dict[tuple[bytes, bytes], bytes] = {}
+    sealed = {} if sealed is None else sealed
     for depth in range(MAX_DEPTH):
         if not places:
             break
@@ -104,7 +114,7 @@ def _level(
     dissector: Dissector,
     places: Mapping[bytes, Udp | None],
     result: Opening,
-    sealed: dict[tuple[bytes, bytes], bytes],
+    sealed: Sealed,
     *,
     carried: bool,
 ) -> Sequence[Opened]:
@@ -124,7 +134,8 @@ def _level(
         lead, dissection = found[0]
         if not _accounted(dissection, payload):
             result.failures.append(Failure(Reason.UNACCOUNTED, where, payload))
-        if sealed.setdefault((lead.key, _nonce(lead, payload)), payload) != payload:
+        fingerprint = blake2b(payload, digest_size=FINGERPRINT_BYTES).digest()
+        if sealed.setdefault((lead.key, _nonce(lead, payload)), fingerprint) != fingerprint:
             result.failures.append(Failure(Reason.REPEATED, where, payload))
         opened.append(Opened(where, payload, dissection))
     (result.carried if carried else result.opened).extend(opened)

@@ -7,6 +7,7 @@ import struct
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -117,19 +118,39 @@ def read(files: Sequence[Path]) -> Capture:
     """Read captures, pcapng or pcap. Raises ConfigError for a file that is none."""
     found = Capture()
     for file in files:
-        try:
-            with file.open("rb") as stream:
-                reader: Any = _Reader(stream)  # type: ignore[arg-type]  # or the other one; both take streams, too
-                for frame in _frames(reader, file.name):
-                    found.add(frame)
-                found.lost += reader.lost
-                if reader.cut:
-                    found.cut.append(file.name)
-        except (Scapy_Exception, OSError, struct.error) as error:
-            raise ConfigError(f"it is no capture that can be read: {error}", file=str(file)) from error
+        for frame in _of_file(file, found):
+            found.add(frame)
     found.udp.sort(key=lambda packet: packet.at)
     found.messages = sorted(found.streams.messages(), key=lambda packet: packet.at)
     return found
+
+
+def in_parts(file: Path, size: int) -> Iterator[Capture]:
+    """Read a capture of any length in parts of so many frames; the last part tells what was lost. Raises ConfigError.
+
+    WebSockets, which run through all of it, stay closed.
+    """
+    end = Capture()
+    frames = _of_file(file, end)
+    while part := list(islice(frames, size)):
+        found = Capture()
+        for frame in part:
+            found.add(frame)
+        yield found
+    yield end
+
+
+def _of_file(file: Path, found: Capture) -> Iterator[Recorded]:
+    """Yield the frames of a file, and note at its end what is missing."""
+    try:
+        with file.open("rb") as stream:
+            reader: Any = _Reader(stream)  # type: ignore[arg-type]  # or the other one; both take streams, too
+            yield from _frames(reader, file.name)
+            found.lost += reader.lost
+            if reader.cut:
+                found.cut.append(file.name)
+    except (Scapy_Exception, OSError, struct.error) as error:
+        raise ConfigError(f"it is no capture that can be read: {error}", file=str(file)) from error
 
 
 def _frames(reader: Any, file: str) -> Iterator[Recorded]:  # noqa: ANN401 - either of scapy's readers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -66,6 +67,15 @@ def test_what_has_passed_is_there_when_the_recording_ends(
     assert ended.frames == len(capture.udp) + sum(capture.others.values())
     for name in ("near wan", "far wan"):
         assert [packet.payload for packet in capture.udp if packet.point == name] == payloads
+
+
+def test_only_what_arrives_at_a_device(cable: tuple[Interface, Interface], recorder: Recorder, tmp_path: Path) -> None:
+    near, far = cable
+    file = tmp_path / "tape.pcapng"
+    recorder.record(file, [replace(point(near, "near wan"), arriving=True), replace(point(far), arriving=True)])
+    send(near, far, [b"one", b"two"])
+    recorder.end(file)
+    assert [(packet.point, packet.payload) for packet in read([file]).udp] == [("far wan", b"one"), ("far wan", b"two")]
 
 
 def test_datagrams_that_left_together_are_recorded_one_by_one_with_checksums(

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lab import cli
-from lab.scenes import cargo
+from lab.scenes import cargo, rotation
 from lab.scenes.ends.copier import Copier, contents
 from lab.scenes.result import Outcome, at_most, document
 from lab.scenes.stage import held_up
@@ -93,6 +93,13 @@ def test_a_claim_that_does_not_hold_or_trouble_is_a_scene_that_missed() -> None:
     told = document(outcomes)
     assert told["summary"] == {"scenes": 3, "held": 1, "missed": 2}
     assert told["scenes"][1]["claims"][1] == {"claim": "b", "seen": 1.6, "wanted": "at most 1.5 s", "holds": False}
+
+
+def test_a_loss_between_two_ends_is_shared_by_both_cables() -> None:
+    laid = rotation.network("full-cone", "port-restricted", 0.2)
+    passed = [1 - gateway.link.loss for gateway in laid.gateways.values()]
+    assert len(passed) == 2
+    assert passed[0] * passed[1] == pytest.approx(0.8)
 
 
 def test_scenes_are_listed_and_unknown_ones_refused() -> None:

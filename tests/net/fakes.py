@@ -220,6 +220,10 @@ class FakeCore:
     def hop(self) -> None:
         self.told.append(("hop",))
 
+    @property
+    def port_moves(self) -> int:
+        return self.told.count(("hop",))
+
     def compromise_session(self, session_id: int, *, now: float) -> None:
         assert now > 0
         self.told.append(("compromise", session_id))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from lab.scenes import drop
+from lab.scenes import drop, rotation
 from lab.scenes.mishaps import SCENES, play
 from tests.conftest import require
 from tests.netns.home import missing
@@ -26,6 +26,21 @@ CASES = [(name, "upload") for name in SCENES] + [(name, "download") for name in 
 
 QUICK_DROPS = [name for name in drop.names() if name != "drop-60"]
 """The slowest folder needs two minutes; without a kernel it is tried in tests/session/test_meeting.py."""
+
+
+SHORT = {loss: rotation.scenes(rotation.Load(mib=16, seconds=25.0, loss=loss)) for loss in (0.0, 0.05)}
+"""Long enough for several moves of either end; the scenes themselves take minutes."""
+
+
+@pytest.mark.parametrize(("name", "loss"), [("full-cone", 0.0), ("port-restricted", 0.05), ("symmetric", 0.0)])
+def test_keys_and_ports_change_under_a_transfer_both_ways(
+    name: str, loss: float, figure: Callable[[str], None]
+) -> None:
+    """A server behind a full cone once told its clients of a port it had left, where it still answered."""
+    require("a router's firewall", missing("nft", "nftables"))
+    outcome = play(SHORT[loss][f"rotate-{name}"], "both")
+    figure("; ".join(f"{claim.what}: {claim.seen}" for claim in outcome.claims))
+    assert outcome.held, (outcome.trouble, [claim.as_json() for claim in outcome.claims if not claim.holds])
 
 
 @pytest.mark.parametrize("name", QUICK_DROPS)

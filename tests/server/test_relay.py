@@ -22,7 +22,7 @@ from clawchat.values.address import Address
 from clawchat.values.errors import SecurityFileError
 from server.home import Home
 from server.relays import open_relay_file
-from tests.server.relaying import RunningRelay, name_relay, wait_joined, wait_until
+from tests.server.relaying import NOBODY, RunningRelay, name_relay, wait_joined, wait_until
 from tests.server.running import PATIENCE, RunningServer, command, directory_of
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="the tests ask over unix sockets")
@@ -105,6 +105,18 @@ def test_where_the_relay_sees_the_server_goes_into_the_security_file(home: Home,
     with RunningServer(home) as server:
         both = (Address("203.0.113.1", 5000), Address.parse(server.ask("status")["port"]))
         wait_until(lambda: server.credential().candidates == both)
+
+
+def test_after_a_move_the_security_file_names_no_port_that_was_left(home: Home, relay: RunningRelay) -> None:
+    name_relay(home, relay.file, public_address=NOBODY.partition(":")[0])
+    with RunningServer(home) as server:
+        wait_joined(server)
+        left = Address.parse(server.ask("status")["port"]).port
+        wait_until(lambda: left in {each.port for each in server.credential().candidates})
+        server.ask("hop")
+        moved = Address.parse(server.wait_for("port-moved")["port"]).port
+        wait_until(lambda: moved in {each.port for each in server.credential().candidates})
+        assert left not in {each.port for each in server.credential().candidates}
 
 
 def test_a_key_log_holds_the_keys_of_what_members_say_to_the_relay(home: Home, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawchat.transport.acks import PACKETS_PER_ACK, AckMachine
+from clawchat.transport.acks import PACKETS_PER_ACK, PROMPT_PACKETS, AckMachine
 from clawchat.values.limits import ACK_DELAY_UNIT, MAX_ACK_RANGES, MAX_DELAY_ACK
 from clawchat.values.timers import NEVER
 from clawchat.wire.decoding import decode
@@ -59,6 +59,17 @@ def test_a_gap_is_reported_at_once(numbers: tuple[int, ...]) -> None:
     received(acks, *numbers[1:], now=1.0)
     received(acks, 9, now=1.0)
     assert acks.due(now=1.0)
+
+
+def test_packets_after_a_gap_are_acknowledged_one_by_one_for_a_while() -> None:
+    acks = received(AckMachine(), 0, 2)
+    for number in range(3, 3 + PROMPT_PACKETS):
+        acks.frame(now=1.0)
+        received(acks, number, now=1.0)
+        assert acks.due(now=1.0)
+    acks.frame(now=1.0)
+    received(acks, 3 + PROMPT_PACKETS, now=2.0)
+    assert not acks.due(now=2.0)
 
 
 def test_packets_that_ask_for_nothing_are_not_answered_but_reported() -> None:

@@ -62,11 +62,11 @@ def test_the_window_waits_for_packets_sent_after_the_reduction(make: type[Cubic 
 
 
 @CONTROLLERS
-def test_the_window_never_falls_below_two_datagrams(make: type[Cubic | NewReno]) -> None:
+def test_the_window_never_falls_below_four_datagrams(make: type[Cubic | NewReno]) -> None:
     control = make(UNIT)
     for turn in range(1, 30):
         control.on_lost(UNIT, float(turn), now=turn + 0.1)
-    assert control.window == 2 * UNIT
+    assert control.window == 4 * UNIT
 
 
 @CONTROLLERS
@@ -112,7 +112,7 @@ def test_persistent_congestion_begins_again_from_the_bottom(make: type[Cubic | N
     while control.in_slow_start:
         ack(control, control.window, 3.0 + len(windows))
         windows.append(control.window)
-    assert windows[:3] == [2 * UNIT, 4 * UNIT, 8 * UNIT]
+    assert windows[:3] == [4 * UNIT, 8 * UNIT, 16 * UNIT]
     assert windows[-1] == target
 
 

@@ -154,7 +154,7 @@ def test_a_long_span_of_losses_is_persistent_congestion() -> None:
     for turn in range(20):
         send(recovery, 1, float(turn))
     recovery.on_ack([(19, 19)], 0.0, now=20.0)
-    assert recovery.congestion.window == 2 * SIZE
+    assert recovery.congestion.window == 4 * SIZE
 
 
 def test_a_packet_that_arrived_between_breaks_the_span() -> None:

@@ -1,9 +1,9 @@
 """The client of a scene: it reaches a server as the program does, and moves cargo.
 
 It tells what happens as one JSON object a line, ``at`` in monotonic seconds, and is told on standard input, in the same
-form: ``{"do": "upload" | "download", "rate": bytes a second, "least": bytes}``, then ``{"do": "stop"}``.
+form: ``{"do": "upload" | "download" | "both", "rate": bytes a second, "least": bytes}``, then ``{"do": "stop"}``.
 
-python -m lab.scenes.ends.client FILE.sec SECONDS
+python -m lab.scenes.ends.client FILE.sec SECONDS KEYLOG
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ async def upload(connection: Connection, order: dict[str, Any], stop: asyncio.Ev
     answer = b""
     while data := await stream.read():
         answer += data
-    say("moved", **json.loads(answer), expected=expected(sent))
+    say("moved", way="upload", **json.loads(answer), expected=expected(sent))
 
 
 async def download(connection: Connection, order: dict[str, Any], stop: asyncio.Event) -> None:
@@ -74,10 +74,16 @@ async def download(connection: Connection, order: dict[str, Any], stop: asyncio.
     await stop.wait()
     await stream.finish()
     await taken
-    say("moved", **intake.facts(), expected=expected(intake.size))
+    say("moved", way="download", **intake.facts(), expected=expected(intake.size))
 
 
-async def live(file: pathlib.Path, seconds: float) -> None:
+async def both(connection: Connection, order: dict[str, Any], stop: asyncio.Event) -> None:
+    """Do both at once, on a stream each."""
+    await asyncio.gather(upload(connection, order, stop), download(connection, order, stop))
+    say("moved_both", port_moves=connection.port_moves)
+
+
+async def live(file: pathlib.Path, seconds: float, keylog: pathlib.Path) -> None:
     """Connect, obey until told to stop, and close."""
     request = Request(
         what=str(file),
@@ -88,7 +94,7 @@ async def live(file: pathlib.Path, seconds: float) -> None:
         timeout=seconds,
         ip=None,
         port=None,
-        keylog=None,
+        keylog=keylog,
         ignore_clock=False,
         ignore_used=False,
         forget=True,
@@ -99,18 +105,21 @@ async def live(file: pathlib.Path, seconds: float) -> None:
         if order["do"] == "stop":
             return
         stop = asyncio.Event()
-        move = upload if order["do"] == "upload" else download
+        move = {"upload": upload, "download": download, "both": both}[order["do"]]
         moving = asyncio.create_task(move(found.connection, order, stop))
         stopped = asyncio.create_task(listen())
         await asyncio.wait({moving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         stop.set()
         await moving
+        if move is both:  # what is claimed of the session is looked at before it ends in good order
+            await stopped
+            await listen()
 
 
 def main() -> None:
     """Run it; what goes wrong is told as an event, too."""
     try:
-        run(live(pathlib.Path(sys.argv[1]), float(sys.argv[2])))
+        run(live(pathlib.Path(sys.argv[1]), float(sys.argv[2]), pathlib.Path(sys.argv[3])))
     except Exception as error:
         problem = personal(error)
         say("problem", code=problem.code, cause=problem.cause)

@@ -1,16 +1,18 @@
 """The server of a scene: the program itself, whose clients move cargo instead of chatting.
 
-python -m lab.scenes.ends.server run --directory DIRECTORY
+python -m lab.scenes.ends.server run --keylog FILE --directory DIRECTORY
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import json
 import pathlib
 from typing import Any
 
+from clawchat.crypto.keylog import KeyLog
 from clawchat.net import files
 from clawchat.net.connection import Connection
 from clawchat.net.loop import run
@@ -24,7 +26,7 @@ from server.home import open_home
 from server.keeper import Keeper
 from server.program import Program
 from server.requests import Requests
-from server.run import serve
+from server.run import open_keylog, serve
 
 
 class CargoServer(Program):
@@ -65,11 +67,13 @@ async def _until_end(stream: Stream, ended: asyncio.Event) -> None:
     ended.set()
 
 
-async def _live(given: argparse.Namespace) -> None:
+async def _live(given: argparse.Namespace, keylog: KeyLog) -> None:
     home, loaded = open_home(given.directory, None)
     files.private_directory(home.security)
     log = logs.Log()
-    keeper = Keeper(home, loaded.value, bootstrap.load(home, loaded.value, None), log=log, kind=CargoServer)
+    keeper = Keeper(
+        home, loaded.value, bootstrap.load(home, loaded.value, None), log=log, kind=CargoServer, keylog=keylog
+    )
     handlers: dict[str, Any] = Requests(keeper).handlers
     await serve(keeper, home.control, handlers, log)
 
@@ -78,9 +82,12 @@ def main() -> None:
     """Run it until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run")
+    parser.add_argument("--keylog", type=pathlib.Path)
     parser.add_argument("--directory", type=pathlib.Path)
     logs.set_up("info", "json")
-    run(_live(parser.parse_args()))
+    given = parser.parse_args()
+    with contextlib.ExitStack() as stack:
+        run(_live(given, open_keylog(given.keylog, stack)))
 
 
 if __name__ == "__main__":
