@@ -166,6 +166,7 @@ def test_both_are_killed_and_what_was_not_delivered_arrives_once(
                 ann.wait_for("joined", name="bob")
                 ann.say("before")
                 bob.wait_for("message", text="before")
+                ann.wait_for("delivered", id="1")  # bob has noted that it was shown
                 wait_for_way_back(ann_home, bob_home)
                 bob.kill()
             ann.say("bob is gone, and does not hear this yet")
