@@ -68,9 +68,8 @@ class Operator:
         self.party.endpoint.candidates = (self.address,)
         self._giving: dict[tuple[int, int], bytes] = {}
         self.holders.clear()
-        for slot_id, slot in self.slots.items():
+        for slot in self.slots.values():
             self.party.endpoint.arm(slot, deadline=self._over(slot))
-            self.slots[slot_id] = slot
         hub = Hub(server="home", first_number=next(self._numbers), ledger=Ledger(self.journal, self.journal.append))
         self.chat = ChatService(hub, wake=lambda: None, keep=lambda: None, log=Log())
         self.listener = self.chat.attach("listener", lambda: None)

@@ -54,7 +54,6 @@ def client(data: bytes) -> None:
             machine.receive(piece)
     except ProtocolViolation:
         return
-    ServerDecoder()
 
 
 def hub(data: bytes) -> None:
