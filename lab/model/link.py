@@ -40,6 +40,11 @@ class Link:
         return bool(self.delay or self.reorder or self.duplicate)
 
     @property
+    def even(self) -> bool:
+        """Tell whether every packet arrives, alone and after the same time."""
+        return not (self.jitter or self.loses or self.reorder or self.duplicate)
+
+    @property
     def loses(self) -> bool:
         """Tell whether packets may get lost."""
         return bool(self.loss or self.lose_every)

@@ -1,6 +1,8 @@
 """The laboratory without a kernel: NATs as small state machines, an internet of them, and a clock that only jumps.
 
+    clock       calls in the order of their times
     nat         one NAT: where a packet from inside leaves, and whom a packet from outside reaches
+    way         what a datagram meets: cables, and a gateway's two sides
     internet    all nodes of a plan, and the packets between them, in virtual time
 
 A run is a function of the plan, the seed and what is sent: the same every time, on every machine.

@@ -94,12 +94,19 @@ class SimulatedNat:
         inside ports, which is all that the rule sets can learn."""
         self._flows: dict[tuple[int, Address], _Flow] = {}
         """By outside port and remote end."""
-        self._leaving: dict[tuple[Address, Address], tuple[_Mapping, _Flow, int]] = {}
-        """By inside and remote end: the mapping, the flow and its port, which is another one after a clash."""
+        self._leaving: dict[tuple[Address, Address], tuple[_Mapping, _Flow, Address]] = {}
+        """By inside and remote end: the mapping, the flow and its outside end, whose port is another one after a
+        clash."""
         self._turned: dict[tuple[Address, Address], _Turned] = {}
         """By inside end and the outside address it sends to, which is our own."""
         self._counter = 0
         self._since_sweep = 0
+        # What is asked for with every packet is looked up once.
+        self._udp = nat.traffic.udp
+        self._unreplied = nat.lifetime.unreplied
+        self._assured = nat.lifetime.assured
+        self._beyond = nat.lifetime.endpoint
+        self._remembers = nat.filtering is not Dependence.ADDRESS_AND_PORT_DEPENDENT
         self._preserves = nat.allocation.assignment is Assignment.PRESERVE
         self._choose: Callable[[Address], int] = _chooser(nat.allocation, self._draw, self._next)
 
@@ -107,24 +114,24 @@ class SimulatedNat:
 
     def outbound(self, source: Address, destination: Address, now: float) -> Address | None:
         """Return the outside address from which a packet leaves; None when it does not leave."""
-        if not self.nat.traffic.udp:
+        if not self._udp:
             return None
         known = self._leaving.get((source, destination))
         if known is None or known[1].expires <= now:
             known = self._open(source, destination, now)
             if known is None:
                 return None
-        mapping, flow, port = known
+        mapping, flow, outside = known
         self._renew(flow, now, from_inside=True)
         self._remember(mapping, flow, destination, now)
-        return Address(self.address, port)
+        return outside
 
     def inbound(self, source: Address, destination: Address, now: float, *, dying: bool = False) -> Address | None:
         """Return the inside address that a packet from outside reaches; None when it goes no further.
 
         A dying packet, whose TTL ends here, opens no flow.
         """
-        if not self.nat.traffic.udp:
+        if not self._udp:
             return None
         place = (destination.port, source)
         flow = self._flows.get(place)
@@ -146,7 +153,7 @@ class SimulatedNat:
 
         None when this NAT does not turn packets around, or nobody holds that port.
         """
-        if self.nat.hairpin is Hairpin.NONE or not self.nat.traffic.udp:
+        if self.nat.hairpin is Hairpin.NONE or not self._udp:
             return None
         turned = self._turned.get((source, destination))
         if turned is None or turned.flow.expires <= now:
@@ -164,7 +171,7 @@ class SimulatedNat:
 
     # ---------------------------------------------------------------------------------------------------- the table
 
-    def _open(self, source: Address, destination: Address, now: float) -> tuple[_Mapping, _Flow, int] | None:
+    def _open(self, source: Address, destination: Address, now: float) -> tuple[_Mapping, _Flow, Address] | None:
         """Start a new flow from inside."""
         mapping = self._mapping_for(source, destination, now)
         port = self._port_towards(mapping, destination, now)
@@ -174,14 +181,14 @@ class SimulatedNat:
         flow = self._flows.get((port, destination))
         if flow is None or flow.expires <= now:
             flow = self._start(mapping, (port, destination), now, from_inside=True)
-        known = self._leaving[source, destination] = (mapping, flow, port)
+        known = self._leaving[source, destination] = (mapping, flow, Address(self.address, port))
         return known
 
     def _mapping_for(self, source: Address, destination: Address, now: float) -> _Mapping:
         key = mapping_key(self.nat.mapping, source, destination)
         mapping = self._mappings.get(key)
         if mapping is None or mapping.expires <= now:
-            mapping = _Mapping(source, self._choose(source), now + self.nat.lifetime.unreplied)
+            mapping = _Mapping(source, self._choose(source), now + self._unreplied)
             self._mappings[key] = mapping
         return mapping
 
@@ -201,7 +208,7 @@ class SimulatedNat:
             turned = self._turned[source, destination] = _Turned(_Flow(None, now, from_inside=True), None, forward=True)
             return turned
         mapping = self._mapping_for(source, destination, now)
-        mapping.expires = max(mapping.expires, now + (self.nat.lifetime.endpoint or self.nat.lifetime.unreplied))
+        mapping.expires = max(mapping.expires, now + (self._beyond or self._unreplied))
         flow = _Flow(mapping, now, from_inside=True)
         shown = source
         if self.nat.hairpin is Hairpin.EXTERNAL_SOURCE:
@@ -220,19 +227,18 @@ class SimulatedNat:
 
     def _start(self, mapping: _Mapping | None, place: tuple[int, Address], now: float, *, from_inside: bool) -> _Flow:
         flow = self._flows[place] = _Flow(mapping, now, from_inside=from_inside)
-        flow.expires = now + self.nat.lifetime.unreplied
+        flow.expires = now + self._unreplied
         if mapping is not None and not from_inside:
             # What the inside host answers belongs to the same flow.
-            self._leaving[mapping.source, place[1]] = (mapping, flow, place[0])
+            self._leaving[mapping.source, place[1]] = (mapping, flow, Address(self.address, place[0]))
         self._since_sweep += 1
         if self._since_sweep > SWEEP_AFTER:
             self._sweep(now)
         return flow
 
     def _renew(self, flow: _Flow, now: float, *, from_inside: bool) -> None:
-        lifetime = self.nat.lifetime
         assured = flow.replied and now > flow.began + ASSURED_AFTER
-        flow.expires = now + (lifetime.assured if assured else lifetime.unreplied)
+        flow.expires = now + (self._assured if assured else self._unreplied)
         # The first packet of the other direction does not count yet.
         if from_inside is not flow.from_inside:
             flow.replied = True
@@ -241,13 +247,10 @@ class SimulatedNat:
 
     def _remember(self, mapping: _Mapping, flow: _Flow, destination: Address, now: float) -> None:
         """Note that the inside endpoint sent to this destination."""
-        beyond = self.nat.lifetime.endpoint
-        until = flow.expires if beyond is None else max(flow.expires, now + beyond)
-        mapping.expires = max(mapping.expires, until)
-        if self.nat.filtering is not Dependence.ADDRESS_AND_PORT_DEPENDENT:
-            mapping.permits[filter_key(self.nat.filtering, destination)] = (
-                flow.expires if beyond is None else now + beyond
-            )
+        until = flow.expires if self._beyond is None else now + self._beyond
+        mapping.expires = max(mapping.expires, flow.expires, until)
+        if self._remembers:
+            mapping.permits[filter_key(self.nat.filtering, destination)] = until
 
     def _admitting(self, port: int, remote: Address, now: float) -> _Mapping | None:
         """Return the mapping that lets a remote end in which has no flow yet."""

@@ -12,7 +12,8 @@ from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import FIRST_TUNNEL, Address, Path
 from clawchat.values.events import ClosePort, Event, OpenPort
-from lab.sim.internet import DEFAULT_TTL, Complaint, Datagram, Internet, Trouble
+from lab.sim.internet import Internet
+from lab.sim.way import DEFAULT_TTL, Complaint, Datagram, Trouble
 
 FIRST_PORT = 50_001
 """The number of an end's first port; the next ones follow."""
@@ -21,7 +22,7 @@ FIRST_PORT = 50_001
 class Party:
     """An endpoint at one node, driven by the internet's clock. ``on_event`` is told every event but those of ports.
 
-    ``sent`` counts datagrams, ``sent_to`` by where they went.
+    ``sent_to`` counts datagrams by where they went.
     """
 
     def __init__(  # noqa: PLR0913 - what an end needs
@@ -35,7 +36,6 @@ class Party:
         config: EndpointConfig | None = None,
     ) -> None:
         self.node = node
-        self.sent = 0
         self.sent_to: Counter[str] = Counter()
         self.depth: Depth | None = None
         self.endpoint = Endpoint(random=Random(f"{seed}:{node}").randbytes, config=config)
@@ -53,6 +53,11 @@ class Party:
     def now(self) -> float:
         """The internet's time."""
         return self._internet.now
+
+    @property
+    def sent(self) -> int:
+        """How many datagrams left by UDP."""
+        return self.sent_to.total()
 
     def open(self, handle: int = 0, host: str = "") -> Address:
         """Open a port, at another address of the node if ``host`` says so; return its address inside."""
@@ -119,15 +124,20 @@ class Party:
         """Do what the driver does at the end of a turn."""
         if self.now < self._asleep_until:
             return
+        endpoint, now = self.endpoint, self._internet.now
         while True:
-            for event in self.endpoint.events():
+            for event in endpoint.events():
                 self._take(event)
-            transmits = self.endpoint.transmits(now=self.now)
-            for transmit in transmits:
-                self._send(bytes(transmit.data), transmit.size, transmit.path, transmit.ttl or DEFAULT_TTL)
-            if not self.endpoint.busy:
+            for data, size, path, ttl in endpoint.transmits(now=now):
+                whole = bytes(data)  # a view is gone with the next call
+                if size >= len(whole):
+                    self._send(whole, path, ttl or DEFAULT_TTL)
+                else:
+                    for at in range(0, len(whole), size):
+                        self._send(whole[at : at + size], path, ttl or DEFAULT_TTL)
+            if not endpoint.busy:
                 break
-        deadline = self.endpoint.next_timeout()
+        deadline = endpoint.next_timeout()
         if deadline is not None and deadline < self._due:
             self._due = deadline
             self._internet.at(deadline, self._on_timeout)
@@ -142,17 +152,15 @@ class Party:
             case _:
                 self._on_event(event)
 
-    def _send(self, data: bytes, size: int, path: Path, ttl: int) -> None:
-        source = self._ports.get(path.port)
+    def _send(self, data: bytes, path: Path, ttl: int) -> None:
+        """Send a datagram."""
         tunnel = self._tunnels.get(path.port)
-        for at in range(0, len(data), size):
-            if tunnel is not None:
-                tunnel(data[at : at + size])
-            if source is None:
-                continue
-            self.sent += 1
+        if tunnel is not None:
+            tunnel(data)
+        source = self._ports.get(path.port)
+        if source is not None:
             self.sent_to[path.remote.host] += 1
-            self._internet.send(self.node, Datagram(source, path.remote, data[at : at + size], ttl))
+            self._internet.send(self.node, Datagram(source, path.remote, data, ttl))
 
     def _on_timeout(self) -> None:
         if self._due <= self.now:

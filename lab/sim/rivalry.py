@@ -9,7 +9,8 @@ from clawchat.values.address import Address
 from lab.model.link import Link
 from lab.model.plan import plan
 from lab.model.topology import Host, Topology, row
-from lab.sim.internet import Datagram, Internet
+from lab.sim.internet import Internet
+from lab.sim.way import Datagram
 from lab.strategies.outcome import Outcome, judged
 from lab.strategies.rendezvous import Rendezvous
 from lab.strategies.rival import MAIN, Introduction, Rival

@@ -10,8 +10,9 @@ from lab.model.link import CLEAN, Link
 from lab.model.nat import Nat
 from lab.model.plan import Plan, plan
 from lab.model.topology import Host, Peer, Topology, stacked
-from lab.sim.internet import DEFAULT_TTL, Complaint, Datagram, Internet
+from lab.sim.internet import Internet
 from lab.sim.nat import SimulatedNat
+from lab.sim.way import DEFAULT_TTL, Complaint, Datagram
 
 INSIDE = Address("10.1.0.2", 5000)
 NEIGHBOUR = Address("10.1.0.3", 5000)

@@ -13,7 +13,8 @@ from lab.model.nat import Hairpin, Nat
 from lab.model.plan import ROUTER_EDGE, Plan, plan
 from lab.model.presets import PRESETS, preset
 from lab.model.topology import Gateway, Peer, Topology
-from lab.sim.internet import Internet, Trouble
+from lab.sim.internet import Internet
+from lab.sim.way import Trouble
 from tests.lab.networks import Talker, network, talker
 
 RESTRICTED = preset("port-restricted").layers

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from lab.sim.cell import SETTLE, Cell
-from lab.sim.internet import Datagram
+from lab.sim.way import Datagram
 
 BLOCK = 16
 

@@ -16,8 +16,9 @@ from clawchat.values.events import Event, SessionEnded, SessionOpened, SlotConfi
 from clawchat.values.limits import MAX_MEETINGS, MEETING_LIFE, MEETING_TIMEOUT
 from lab.model.plan import plan
 from lab.model.topology import row
-from lab.sim.internet import DEFAULT_TTL, Datagram, Internet
+from lab.sim.internet import Internet
 from lab.sim.party import Party
+from lab.sim.way import DEFAULT_TTL, Datagram
 
 OPEN = "open"
 PORT_RESTRICTED = "port-restricted"
@@ -69,14 +70,8 @@ class Folder:
 
     def seen_from_outside(self, end: Party, own: Address) -> Address:
         """Say what a STUN server would: which address a port is seen from."""
-        gateway = next(
-            (each for each in self.net.plan.gateways.values() if self.net.plan.peers[end.node].gateway == each.name),
-            None,
-        )
-        if gateway is None or not gateway.nat.translates:
-            return own
-        nat = self.net._nats[gateway.name]  # noqa: SLF001 - the simulated NAT is asked instead of a server outside
-        return nat.outbound(own, Address("203.0.113.1", 3478), self.net.now) or own
+        nat = self.net.gateway(self.net.plan.peers[end.node].gateway)
+        return own if nat is None else nat.outbound(own, Address("203.0.113.1", 3478), self.net.now) or own
 
     def invite(self) -> Credential:
         slot = make_slot(

@@ -8,7 +8,8 @@ from typing import Final
 from clawchat.values.address import Address
 from lab.gate.ground import Arrival
 from lab.model.plan import Plan
-from lab.sim.internet import DEFAULT_TTL, Complaint, Datagram, Internet, Trouble
+from lab.sim.internet import Internet
+from lab.sim.way import DEFAULT_TTL, Complaint, Datagram, Trouble
 
 
 class SimulatedSocket:
