@@ -70,6 +70,12 @@ class Peer:
         """The session between the two ends."""
         return self.party.endpoint.sessions[self.id]
 
+    @property
+    def path_reason(self) -> Reason:
+        """Why the session's path is what it is, as this end sees it."""
+        found = self.party.endpoint.sessions.get(self.id)
+        return Reason.LOOKING if found is None else found.path_reason
+
     def ping(self) -> None:
         """Ask the other end to answer; `answered` has when it did."""
         self.session.ping()
@@ -312,7 +318,7 @@ class Cell:
         """Return why the path is what it is."""
         if self.client.opened_at is None:
             return self.client.party.endpoint.why_silent()
-        return self.client.session.path_reason
+        return self.client.path_reason
 
     @property
     def direct_both(self) -> bool:

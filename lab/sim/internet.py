@@ -39,6 +39,9 @@ class Internet(Clock):
         super().__init__()
         self.plan = plan
         self.seed = seed
+        links = [*(one.link for one in plan.hosts.values()), *(one.link for one in plan.gateways.values())]
+        self.loses = any(link.loses for link in links)
+        """Whether a datagram may get lost in a cable."""
         self.delivered = 0
         """Datagrams that reached a program."""
         self.passes: Callable[[Datagram], bool] | None = None

@@ -92,17 +92,20 @@ class Party:
         """Take in what a WebSocket brought."""
         if handle in self._tunnels:
             self.endpoint.receive(memoryview(data), len(data), Path(handle, remote), now=self.now)
-            self.flush()
+            self._take_turn()
 
     def hang_up(self) -> None:
         """Close all WebSockets."""
         self._tunnels.clear()
 
     def measure(self, towards: Address, handle: int) -> None:
-        """Let datagrams die at each router on the way to a public address, to learn how deep our own NATs are."""
+        """Let datagrams die at each router on the way to a public address, to learn how deep our own NATs are.
+
+        A second one with each TTL would say the same, but where the first may be lost.
+        """
         self.depth = Depth()
         source = self._ports[handle]
-        for ttl in [*range(1, DEEPEST + 1)] * 2:
+        for ttl in [*range(1, DEEPEST + 1)] * (2 if self._internet.loses else 1):
             self._internet.send(self.node, Datagram(source, towards, b"", ttl))
 
     def sleep(self, seconds: float) -> None:
@@ -166,4 +169,4 @@ class Party:
         if self._due <= self.now:
             self._due = float("inf")
             self.endpoint.handle_timeout(now=self.now)
-            self.flush()
+            self._take_turn()

@@ -8,8 +8,9 @@ from statistics import median
 import pytest
 
 from clawchat.nat.reasons import REASONS, Reason
-from lab.matrix.expected import NAMES, expected
-from lab.sim.cell import Cell
+from lab.matrix.expected import NAMES, Verdict, expected
+from lab.matrix.simulated import Trial, tried
+from lab.sim.cell import Cell, Peer
 
 RESTRICTED = ("port-restricted", "poisonable-home")
 SEEDS = range(4)
@@ -42,6 +43,18 @@ def test_a_direct_path_is_found_in_time(client: str, server: str, limit: float) 
     cells = [Cell(client, server, seed=seed).run() for seed in SEEDS]
     assert all(cell.direct_both for cell in cells)
     assert max(cell.took for cell in cells) <= limit
+
+
+@pytest.mark.parametrize(
+    ("client", "server"),
+    [pair for pair in product(NAMES, NAMES) if set(pair) != {"symmetric-random", "port-restricted"}],
+)
+def test_without_luck_a_direct_path_that_nobody_hopes_for_is_seen(
+    client: str, server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Peer, "path_reason", Reason.BOTH_SYMMETRIC)
+    monkeypatch.setattr("lab.matrix.simulated.expected", lambda *_: Verdict.RELAY)
+    assert {tried(Trial(client, server, seed)).verdict for seed in (1, 2)} == {expected(client, server)}
 
 
 @pytest.mark.parametrize("skew", [0.0, 0.05, 0.2, 1.0])
