@@ -6,7 +6,15 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from clawchat.values.address import Path
-from clawchat.values.limits import ANTI_AMPLIFICATION, BLOCK, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS, RELAY_PATIENCE
+from clawchat.values.limits import (
+    ANTI_AMPLIFICATION,
+    BLOCK,
+    CHALLENGE_TRIES,
+    OVERHEAD,
+    PATH_LENGTHS,
+    PATH_PROVEN,
+    RELAY_PATIENCE,
+)
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
@@ -17,6 +25,9 @@ An end that asks a relay with two addresses what it sees of three ports sends tw
 relay reads them all in one turn. Without all answers a NAT that counts seems to take longer steps than it does.
 """
 
+
+MAX_PROVEN = 8
+"""How many paths are remembered that answered; more than one are seldom of use."""
 
 PATH_PACKET = OVERHEAD + PATH_LENGTHS * BLOCK
 """The longest packet that challenges a path, bytes."""
@@ -45,6 +56,8 @@ class PathMachine:
     With ``patience`` seconds nothing is challenged before the path in use was silent for so long. One of the
     two ends must have patience: where two paths work, each would follow the other to the one it just left. From one
     relay to another it needs little, since nobody leaves a relay that works.
+
+    A path that has answered a probe of ours a moment ago needs no challenge: the first packet by it moves the session.
     """
 
     __slots__ = (
@@ -53,6 +66,7 @@ class PathMachine:
         "_candidate",
         "_due",
         "_patience",
+        "_proven",
         "_random",
         "_token",
         "_tries",
@@ -73,16 +87,25 @@ class PathMachine:
         self._tries = 0
         self._due = False
         self._answers: list[PathFrame] = []
+        self._proven: dict[Path, float] = {}  # paths with when they answered
 
-    def on_newest(self, path: Path, size: int, *, now: float) -> None:
-        """Note the path that ``size`` bytes of authentic packets, the newest so far, came by."""
+    def on_proven(self, path: Path, *, now: float) -> None:
+        """Note that a path that is not in use has just answered a probe."""
+        if len(self._proven) < MAX_PROVEN:
+            self._proven[path] = now
+
+    def on_newest(self, path: Path, size: int, *, now: float) -> bool:
+        """Note the path that ``size`` bytes of authentic packets, the newest so far, came by; tell whether we moved."""
         if path == self.current:
             if self._candidate is not None:
                 self._forget()
-            return
+            return False
+        if now - self._proven.get(path, -NEVER) <= PATH_PROVEN:
+            self.adopt(path)
+            return True
         if path == self._candidate:
             self._budget += size * ANTI_AMPLIFICATION
-            return
+            return False
         self._candidate = path
         self._token = self._random(CHALLENGE_BYTES)
         self._budget = size * ANTI_AMPLIFICATION
@@ -93,6 +116,7 @@ class PathMachine:
             self.deadline = now + patience
         else:
             self._due = self.waiting = True
+        return False
 
     def on_challenge(self, challenge: PathChallenge, path: Path) -> None:
         """Answer a challenge on the path it came by, with the address it came from."""
@@ -112,6 +136,7 @@ class PathMachine:
     def adopt(self, path: Path) -> None:
         """Move to a path that was seen to work in some other way."""
         self.current = path
+        self._proven.clear()
         self._forget()
 
     def _forget(self) -> None:

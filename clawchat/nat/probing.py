@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clawchat.nat.path import PathFrame, lengthened
 from clawchat.values.address import Path
 from clawchat.values.limits import MAX_PROBES
+from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
+
+MAX_ASKED_BACK: Final = 64
+"""How many paths are remembered by which the peer was asked back; more than it has ports that reach us."""
 
 
 class Answered(NamedTuple):
@@ -30,12 +34,13 @@ class Prober:
     was nearer than thought, is as good as any other.
     """
 
-    __slots__ = ("_outstanding", "_queue", "_random")
+    __slots__ = ("_asked_back", "_outstanding", "_queue", "_random")
 
     def __init__(self, random: Callable[[int], bytes]) -> None:
         self._random = random
         self._outstanding: dict[bytes, _Probe] = {}
         self._queue: list[tuple[Path, int | None]] = []
+        self._asked_back: dict[Path, float] = {}
 
     @property
     def waiting(self) -> bool:
@@ -46,6 +51,15 @@ class Prober:
         """Queue a probe by a path, with a time to live or the system's."""
         if len(self._queue) < MAX_PROBES:
             self._queue.append((path, ttl))
+
+    def ask_back(self, path: Path, pause: float, *, now: float) -> None:
+        """Queue a probe by a path that the peer probes, unless there was one ``pause`` seconds ago."""
+        if now - self._asked_back.get(path, -NEVER) < pause:
+            return
+        if len(self._asked_back) >= MAX_ASKED_BACK:
+            self._asked_back.clear()
+        self._asked_back[path] = now
+        self.probe(path)
 
     def take(self, *, now: float) -> list[PathFrame]:
         """Return the probes to send now, each in a packet of its own."""
@@ -68,3 +82,4 @@ class Prober:
         """Forget what is under way: a path was chosen."""
         self._outstanding.clear()
         self._queue.clear()
+        self._asked_back.clear()

@@ -11,7 +11,7 @@ class Move(StrEnum):
     """A way to open a direct path, or this end's half of one."""
 
     FIRE = "fire"
-    """Prime, then probe the addresses the peer told."""
+    """Prime, then probe the addresses the peer told: all that is tried where a network drops UDP."""
     SPARE = "spare"
     """The same from and to fresh ports."""
     WALK = "walk"
@@ -30,6 +30,8 @@ class Move(StrEnum):
 
 def following(own: Habit, peer: Habit) -> Move:
     """Return the move of this end that follows plain probes without an answer."""
+    if Ports.BLOCKED in {own.ports, peer.ports}:
+        return Move.FIRE
     if peer.ports is Ports.COUNTING:
         if own.ports is Ports.COUNTING:
             return Move.LADDER

@@ -30,6 +30,7 @@ class Reason(StrEnum):
     RELAY_CHANGED = "relay-changed"
     RELAY_ONLY = "relay-only"
     UDP_BLOCKED = "udp-blocked"
+    PEER_BLOCKED = "peer-udp-blocked"
     SERVER_SILENT = "server-silent"
 
 
@@ -81,6 +82,10 @@ REASONS: Final[Mapping[Reason, Meaning]] = MappingProxyType(
         Reason.UDP_BLOCKED: Meaning(
             "No datagram came back from anywhere: this network drops UDP.",
             "A relay that is reached by WebSocket carries everything; else use another network, or have one set up so.",
+        ),
+        Reason.PEER_BLOCKED: Meaning(
+            "The other end hears no relay by UDP: its network drops it.",
+            "Use another network at that end, or have one set up so.",
         ),
         Reason.SERVER_SILENT: Meaning(
             "Others answer, but the other end does not.", "Look whether it runs, and whether it uses the same relay."

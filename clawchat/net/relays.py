@@ -138,7 +138,7 @@ class Relays:
             match event:
                 case SessionOpened():
                     session = self._endpoint.sessions[event.session]
-                    link = self._endpoint.link(event.session)
+                    link = self._endpoint.link(event.session, now=time.monotonic())
                     found = self.members[event.session] = Membership(
                         relay, event.session, link, session.observed, event.path.port
                     )

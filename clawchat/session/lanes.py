@@ -26,6 +26,8 @@ def lanes(scout: Scout, peer: Candidates, *, now: float) -> list[Lane]:
     main = scout.ways(each for each in peer.addresses if each not in elsewhere)
     if not main:
         return []
+    if Ports.BLOCKED in {scout.habit(now=now).ports, peer.nat.ports}:
+        return [Lane(main, main, once)]  # worth a try now and then, but no other port
     spares = scout.spares()
     if scout.habit(now=now).ports.symmetric:
         # a probe from the port the peer will look for would spoil it at a gateway that takes what nobody asked for

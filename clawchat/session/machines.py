@@ -7,8 +7,8 @@ from typing import Final
 from clawchat.nat.mapping_life import MappingLife
 from clawchat.nat.mtu import MtuProber, datagram_sizes
 from clawchat.nat.path import PathMachine
-from clawchat.nat.probing import Prober
 from clawchat.nat.reasons import Reason
+from clawchat.nat.survey import Survey
 from clawchat.session.fates import Fates
 from clawchat.session.hopping import Hopping
 from clawchat.session.keys import SendKeys
@@ -27,10 +27,7 @@ from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import ProtocolViolation
 from clawchat.values.events import KeysChanged, PathChanged, Role
-from clawchat.values.limits import (
-    ACK_DELAY_UNIT,
-    PATH_PATIENCE,
-)
+from clawchat.values.limits import ACK_DELAY_UNIT, MAX_DELAY_ACK, PATH_PATIENCE
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Ack, Candidates, CloseCode, PathChallenge, PathResponse, encode
 from clawchat.wire.rotation import Rekey2
@@ -99,7 +96,7 @@ class Machines:
         self.mapping_life = MappingLife()
         self._before = path
         self._relay_rtt = estimator.smoothed if path.relayed else INITIAL_RTT
-        self.survey: Prober | None = None  # of a session with a relay: asks what it sees of our ports
+        self.survey: Survey | None = None  # of a session with a relay: asks what it sees of our ports
         self.out = Outbound(send, streams, self.acks, self.paths, self.mtu, self.recovery, pacer, world.sealer, now=now)
         self._fates = Fates(session, world, streams, self.acks, self.out, self.mtu, self.paths)
         self.meeting = Meeting(role, rendezvous, self.paths, self.out, world, now=now) if rendezvous else None
@@ -188,7 +185,8 @@ class Machines:
                 self.punching.transmit(out, now=now)  # what tells the peer of it goes before all the data that waits
         probes = self.hopping.take(now=now) if self.hopping.deadline <= now else []
         if self.survey is not None:
-            probes += self.survey.take(now=now)
+            patience = self.recovery.rtt.pto(MAX_DELAY_ACK)
+            probes += self.survey.ask_again(self._world.scout.local, now=now, patience=patience)
         for item in probes:
             self.out.send_alone(out, item, now=now)
         return self.out.transmit(out, now=now)
@@ -255,6 +253,8 @@ class Machines:
             self.rekeying.deadline,
             self.hopping.deadline,
         )
+        if self.survey is not None:
+            nearest = min(nearest, self.survey.deadline)
         return nearest if self.punching is None else min(nearest, self.punching.deadline)
 
     def handle_timeout(self, *, now: float) -> None:
@@ -294,8 +294,11 @@ class Machines:
     def look(self, path: Path, ttl: int | None = None) -> None:
         """Ask a relay what it sees of a port of ours; with a time to live the question dies on its way."""
         if self.survey is None:
-            self.survey = Prober(self._world.random)
-        self.survey.probe(path, ttl)
+            self.survey = Survey(self._world.random)
+        if ttl is None:
+            self.survey.ask(path)
+        else:
+            self.survey.probe(path, ttl)
 
     def on_challenge(self, challenge: PathChallenge, path: Path, *, now: float) -> None:
         """Answer a challenge on the path it came by."""

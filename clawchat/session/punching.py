@@ -231,6 +231,7 @@ class Punching:
         for path, ttl in guessing.take(now=now):
             self._prober.probe(path, ttl)
         silent = Reason.NO_ANSWER if now - puncher.fired_at >= SILENT_FIRE else Reason.LOOKING
+        silent = Reason.PEER_BLOCKED if peer.nat.ports is Ports.BLOCKED else silent
         self.reason = guessing.reason or (Reason.STRUCK if puncher.struck else silent)
 
     def _say(self, number: int) -> None:
@@ -241,7 +242,7 @@ class Punching:
     def on_challenge(self, path: Path, *, now: float) -> None:
         """Ask back at once on a direct path that the peer has just shown to reach us."""
         if self._paths.current.relayed and not path.relayed and self._world.direct_allowed:
-            self._prober.probe(path)
+            self._prober.ask_back(path, self._out.recovery.rtt.smoothed, now=now)
             if self._role is Role.RESPONDER:
                 self._puncher.pause(until=now + REACHED_PAUSE)
 
@@ -274,6 +275,8 @@ class Punching:
         else:
             better = answered.path if current.relayed else self._comparing.on_answer(answered, current)
         if better is None or self._role is not Role.INITIATOR:
+            if better is not None:
+                self._paths.on_proven(better, now=now)
             return False
         self._paths.adopt(better)
         return True

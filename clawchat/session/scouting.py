@@ -22,7 +22,7 @@ from clawchat.nat.punch_memory import Memory
 from clawchat.nat.scope import is_public
 from clawchat.values.address import Address, Path
 from clawchat.values.events import ClosePort, Event, OpenPort
-from clawchat.values.habit import UNKNOWN, Habit, Ports
+from clawchat.values.habit import BLOCKED, UNKNOWN, Habit, Ports
 from clawchat.values.limits import BLIND_PRIME_TTL, MAX_OBSERVED_CANDIDATES, MAX_SPARES
 
 FIRST_HANDLE: Final = 1000
@@ -41,7 +41,8 @@ class Scout:
     """Hold the ports of an endpoint and judge its NAT by what relays say they saw.
 
     ``ports`` are the program's, by handle. ``changes`` grows whenever the peer should hear something new.
-    Until ``feeling_until`` it is about to be known how far opening packets have to go.
+    Until ``feeling_until`` it is about to be known how far opening packets have to go. ``blocked`` says that relays
+    are reached, but none by UDP.
     """
 
     def __init__(self, emit: Callable[[Event], None]) -> None:
@@ -49,6 +50,7 @@ class Scout:
         self.memory = Memory()
         self.prime_ttl = BLIND_PRIME_TTL
         self.feeling_until = 0.0
+        self.blocked = False
         self._sure = False
         self.changes = 0
         self._emit = emit
@@ -183,6 +185,7 @@ class Scout:
         if local is None:
             return False
         self._heard = True
+        self.blocked = False
         key = path.port, path.remote
         known = self._seen.get(key)
         if known is not None and known.observed == observed:
@@ -192,6 +195,11 @@ class Scout:
         self._seen[key] = Observation(local.port, path.remote, observed, at)
         self.changes += 1
         return True
+
+    def knows(self, path: Path, *, since: float) -> bool:
+        """Tell whether a server has said by this path what it sees, of a datagram that left ``since`` then."""
+        known = self._seen.get((path.port, path.remote))
+        return known is not None and known.at >= since
 
     def mapping(self) -> Mapping | None:
         """Judge our NAT."""
@@ -204,7 +212,7 @@ class Scout:
         """Say to a peer how our NAT behaves."""
         mapping = self.mapping()
         if mapping is None:
-            return UNKNOWN
+            return BLOCKED if self.blocked else UNKNOWN
         age = max(0.0, now - mapping.last_at)
         window = min(MAX_WINDOW, WINDOW + math.ceil(DRIFT_MARGIN * mapping.drift * age))
         ports = _PORTS[mapping.allocation]

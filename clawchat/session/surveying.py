@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Final, Protocol
+from typing import Protocol
 
 from clawchat.nat.reasons import Reason
 from clawchat.nat.scope import is_public
@@ -14,10 +14,7 @@ from clawchat.session.links import Links
 from clawchat.session.scouting import Scout
 from clawchat.session.session import Session
 from clawchat.values.address import Address, Path
-from clawchat.values.limits import SURVEY_LIFE
-
-LOOKS: Final = 2
-"""How many packets ask the same thing of a relay: one of them may get lost."""
+from clawchat.values.limits import SURVEY_FRESH, SURVEY_LIFE
 
 
 class _Endpoint(Protocol):
@@ -37,7 +34,7 @@ class _Endpoint(Protocol):
     @property
     def wake(self) -> Callable[[Session], None]: ...
     def survey(self, *, now: float, life: float = ...) -> None: ...
-    def look(self, session: Session, handles: list[int]) -> None: ...
+    def look(self, session: Session, handles: list[int], *, now: float) -> None: ...
     def observed(self, path: Path, address: Address, *, at: float, now: float) -> None: ...
     def _note_port(self, handle: int, address: Address, *, now: float) -> None: ...
     def _note_port_lost(self, handle: int, *, now: float) -> None: ...
@@ -88,7 +85,7 @@ class Surveying:
         for session in self.sessions.values():
             punching = session.machines.punching
             if spare and self._links.is_link(session.id):
-                self.look(session, [handle])
+                self.look(session, [handle], now=now)
             elif punching is not None and punching.busy:
                 punching.on_port(now=now)
                 self.wake(session)
@@ -100,16 +97,18 @@ class Surveying:
 
     # --- what relays see ---------------------------------------------------------------------------
 
-    def link(self: _Endpoint, session_id: int, *, now: float = 0.0) -> int:
+    def link(self: _Endpoint, session_id: int, *, now: float) -> int:
         """Let a session with a relay carry others; return the virtual port of paths through it."""
         handle = self._links.open(session_id)
         session = self.sessions.get(session_id)
+        links = [each for each in self.sessions.values() if self._links.is_link(each.id)]
+        self._scout.blocked = not self._scout.heard and all(each.path.tunnelled for each in links)
         if session is not None and self.config.punch:
             spares = self._scout.spares()
             if not spares and self._scout.stale(SURVEY_LIFE, now=now):
                 self.survey(now=now)
             else:
-                self.look(session, [*self._scout.ports, *spares])
+                self.look(session, [*self._scout.ports, *spares], now=now)
         return handle
 
     def _relay_left(self: _Endpoint, link: int) -> None:
@@ -121,21 +120,26 @@ class Surveying:
                 self.wake(session)
 
     def survey(self: _Endpoint, *, now: float, life: float = SURVEY_LIFE) -> None:
-        """Ask relays what they see of us, through fresh ports, unless they were asked in the last ``life`` seconds."""
+        """Ask relays what they see of us, through fresh ports, unless they were asked in the last ``life`` seconds.
+
+        Where no UDP comes back yet, the ports that we have are enough to find out whether it does.
+        """
         if not self.config.punch or not self._scout.stale(life, now=now):
             return
-        self._scout.gather(now=now)
+        if not self._scout.blocked:
+            self._scout.gather(now=now)
         for session in self.sessions.values():
             if self._links.is_link(session.id):
-                self.look(session, list(self._scout.ports))
+                self.look(session, list(self._scout.ports), now=now)
 
-    def look(self: _Endpoint, session: Session, handles: list[int]) -> None:
-        """Ask one relay, at each of its addresses, what it sees of these ports."""
+    def look(self: _Endpoint, session: Session, handles: list[int], *, now: float) -> None:
+        """Ask one relay, at each of its addresses, what it sees of these ports, unless it has just told."""
         known = (session.path.remote, *session.peer_candidates)
         for handle in handles:
             for remote in dict.fromkeys(each for each in known if each.port and is_public(each.host)):
-                for _ in range(LOOKS):
-                    session.machines.look(Path(handle, remote))
+                path = Path(handle, remote)
+                if not self._scout.knows(path, since=now - SURVEY_FRESH):
+                    session.machines.look(path)
         self.wake(session)
 
     def feel(self: _Endpoint, session_id: int, path: Path, ttl: int, *, until: float = 0.0) -> None:

@@ -19,11 +19,13 @@ class Ports(IntEnum):
     COUNTING = 3
     """For each destination the next one, a step further."""
     RANDOM = 4
+    BLOCKED = 5
+    """None: the network drops UDP."""
 
     @property
     def symmetric(self) -> bool:
         """Tell whether every destination sees another port."""
-        return self >= Ports.COUNTING
+        return self in {Ports.COUNTING, Ports.RANDOM}
 
 
 class Habit(NamedTuple):
@@ -42,3 +44,4 @@ class Habit(NamedTuple):
 
 
 UNKNOWN: Final = Habit()
+BLOCKED: Final = Habit(Ports.BLOCKED)

@@ -130,6 +130,12 @@ MAX_SPARES: Final = 2
 PORT_REST: Final = 35.0
 """How long a port that failed is left alone: Linux forgets an unanswered flow in 30 s (nf_conntrack_udp_timeout)."""
 
+SURVEY_TRIES: Final = 3
+"""How often a relay is asked what it sees of a port, as long as no answer comes."""
+
+SURVEY_FRESH: Final = 1.0
+"""What a relay saw of a port this many seconds ago it need not be asked: its WELCOME has just told."""
+
 SURVEY_LIFE: Final = 20.0
 """What relays saw of us is asked for anew after this: a NAT that counts has gone on meanwhile."""
 
@@ -280,6 +286,9 @@ PATH_LENGTHS: Final = 4
 
 ANTI_AMPLIFICATION: Final = 3
 """How many times the bytes received from an unproven address may be sent to it (RFC 9000 section 8.1)."""
+
+PATH_PROVEN: Final = 3.0
+"""How long an answer to a probe shows that a path works, seconds: as long as a challenge of it would be repeated."""
 
 PATH_PATIENCE: Final = 0.6
 """An initiator leaves its path only after this much silence on it, so that two ends never chase each other."""

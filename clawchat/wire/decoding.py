@@ -8,7 +8,7 @@ from typing import Final
 
 from clawchat.values.address import decode_address
 from clawchat.values.errors import BadDatagram, ProtocolViolation
-from clawchat.values.habit import UNKNOWN, Habit, Ports
+from clawchat.values.habit import BLOCKED, UNKNOWN, Habit, Ports
 from clawchat.values.limits import MAX_ACK_RANGES, MAX_DATAGRAM, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER, MAX_SPARES
 from clawchat.wire.frames import (
     ACK,
@@ -166,8 +166,8 @@ def _decode_candidates(data: bytes, at: int) -> tuple[Candidates, int]:
     at += CANDIDATES.size
     if count > MAX_OBSERVED_CANDIDATES or spares > MAX_SPARES or ports > max(Ports):
         raise _malformed("CANDIDATES")
-    nat = UNKNOWN
-    if ports:
+    nat = BLOCKED if ports == Ports.BLOCKED else UNKNOWN
+    if ports and nat is UNKNOWN:
         step, window, lowest, highest = HABIT.unpack_from(data, at)
         base, at = decode_address(data, at + HABIT.size)
         nat = Habit(Ports(ports), step, window, lowest, highest, base)

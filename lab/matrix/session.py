@@ -37,7 +37,7 @@ RELAY_SECONDS: Final = 4.0
 DOUBT_SECONDS: Final = 2.0
 """How long a path is watched that is said to stay on the relay."""
 
-OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED, Reason.PEER_BLOCKED})
 """Reasons after which a client tries nothing more for a long time."""
 
 PINGS: Final = 3

@@ -26,7 +26,7 @@ CELL_SECONDS: Final = 12.0
 RELAY_SECONDS: Final = 2.5
 """How long it has to become direct where a relay is the best that can be had: all ports have been tried by then."""
 
-OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED})
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.RELAY_ONLY, Reason.UDP_BLOCKED, Reason.PEER_BLOCKED})
 """Reasons for which nothing that either end tries can succeed."""
 
 DOUBT: Final = 0.75

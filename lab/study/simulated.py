@@ -17,7 +17,7 @@ OPEN_SECONDS: Final = 12.0
 DIRECT_SECONDS: Final = 10.0
 """How long a bout of ours has to connect, and then to become direct: longer than the longest guess takes."""
 
-OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.UDP_BLOCKED})
+OVER: Final = frozenset({Reason.BOTH_SYMMETRIC, Reason.UDP_BLOCKED, Reason.PEER_BLOCKED})
 DOUBT: Final = 1.0
 """Reasons after which an end tries nothing more for a long time, and how long that is watched all the same."""
 

@@ -87,7 +87,7 @@ def test_loss_delays_but_does_not_prevent(client: str, server: str) -> None:
         ("symmetric-random", "symmetric-random", Reason.BOTH_SYMMETRIC),
         ("symmetric-sequential", "symmetric-random", Reason.BOTH_SYMMETRIC),
         ("udp-blocked", "open", Reason.UDP_BLOCKED),
-        ("open", "udp-blocked", Reason.NO_ANSWER),
+        ("open", "udp-blocked", Reason.PEER_BLOCKED),
     ],
 )
 def test_a_session_says_why_it_is_direct_or_not(client: str, server: str, reason: Reason) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from clawchat.nat.path import MAX_ANSWERS, PATH_PACKET, PathFrame, PathMachine
 from clawchat.nat.probing import Prober
 from clawchat.values.address import Address, Path
-from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS
+from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS, PATH_PROVEN
 from clawchat.values.timers import NEVER
 from clawchat.wire.decoding import decode
 from clawchat.wire.frames import Padding, PathChallenge, PathResponse, padded
@@ -48,6 +48,25 @@ def test_packets_on_the_path_in_use_change_nothing() -> None:
     paths = machine()
     paths.on_newest(HOME, 1200, now=0.0)
     assert (paths.current, paths.waiting, paths.deadline, taken(paths)) == (HOME, False, NEVER, [])
+
+
+def test_a_path_that_has_just_answered_a_probe_is_not_challenged() -> None:
+    paths = machine()
+    paths.on_proven(AWAY, now=1.0)
+    assert not paths.on_newest(ELSEWHERE, 100, now=1.1)
+    assert paths.on_newest(AWAY, 100, now=1.0 + PATH_PROVEN)
+    assert (paths.current, paths.deadline, taken(paths)) == (AWAY, NEVER, [])
+
+
+def test_a_path_that_answered_long_ago_or_before_a_move_is_challenged() -> None:
+    late, moved = machine(), machine()
+    late.on_proven(AWAY, now=1.0)
+    assert not late.on_newest(AWAY, 100, now=1.1 + PATH_PROVEN)
+    moved.on_proven(AWAY, now=1.0)
+    moved.adopt(ELSEWHERE)
+    assert not moved.on_newest(AWAY, 100, now=1.1)
+    assert challenge(late, 4.1).token
+    assert challenge(moved, 1.1).token
 
 
 def test_another_path_is_challenged_and_its_answer_moves() -> None:

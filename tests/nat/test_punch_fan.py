@@ -110,6 +110,8 @@ def machine_shots(ports: list[int]) -> list[Shot]:
         (Ports.RANDOM, Ports.RANDOM, Move.HOPELESS),
         (Ports.RANDOM, Ports.COUNTING, Move.HOPELESS),
         (Ports.COUNTING, Ports.RANDOM, Move.HOPELESS),
+        (Ports.RANDOM, Ports.BLOCKED, Move.FIRE),
+        (Ports.BLOCKED, Ports.COUNTING, Move.FIRE),
     ],
 )
 def test_the_move_suits_both_nats(own: Ports, peer: Ports, move: Move) -> None:

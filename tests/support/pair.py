@@ -286,9 +286,11 @@ class Pair:
         return bool(transmits)
 
     def _post(self, end: End, path: Path, data: bytes) -> None:
+        source = end.ports.get(path.port)
+        if source is None:
+            return  # as a driver does: the port was closed while somebody was still to be answered there
         link = end.link
         arrivals = link.arrivals(len(data), now=self.now, chance=self.chance)
-        source = end.ports[path.port]
         self.datagrams.append(Sent(self.now, end.name, source, path, data, arrivals))
         targets = [(other, handle) for other in self.ends for handle, at in other.ports.items() if at == path.remote]
         for target, handle in targets:

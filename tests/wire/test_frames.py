@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from clawchat.values.address import Address
 from clawchat.values.errors import ProtocolViolation
-from clawchat.values.habit import UNKNOWN, Habit, Ports
+from clawchat.values.habit import BLOCKED, UNKNOWN, Habit, Ports
 from clawchat.values.limits import BLOCK, MAX_ACK_RANGES, MAX_OBSERVED_CANDIDATES, MAX_PACKET_NUMBER, MAX_SPARES
 from clawchat.wire.decoding import MAX_OFFSET, decode
 from clawchat.wire.frames import (
@@ -52,10 +52,10 @@ IPV4 = st.integers(0, (1 << 32) - 1).map(lambda value: str(ipaddress.IPv4Address
 IPV6 = st.integers(1 << 64, (1 << 128) - 1).map(lambda value: str(ipaddress.IPv6Address(value)))  # above ::ffff:0:0/96
 ADDRESSES = st.builds(Address, st.one_of(IPV4, IPV6), U16)
 HABITS = st.one_of(
-    st.just(UNKNOWN),
+    st.sampled_from([UNKNOWN, BLOCKED]),
     st.builds(
         Habit,
-        st.sampled_from([ports for ports in Ports if ports]),
+        st.sampled_from([ports for ports in Ports if ports and ports is not Ports.BLOCKED]),
         st.integers(-(1 << 15), (1 << 15) - 1),
         U16,
         U16,
