@@ -4,6 +4,9 @@
     nat         one NAT: where a packet from inside leaves, and whom a packet from outside reaches
     way         what a datagram meets: cables, and a gateway's two sides
     internet    all nodes of a plan, and the packets between them, in virtual time
+    party       a real endpoint at one of the nodes
+    stream      WebSockets
+    cell        two ends and their relays (pair, relay), as the matrix tries them; rivalry: a rival's in their place
 
 A run is a function of the plan, the seed and what is sent: the same every time, on every machine.
 """

@@ -5,24 +5,19 @@ Each relay has two addresses, so that either end learns how its NAT chooses port
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
-from dataclasses import replace
 from random import Random
 from typing import Final
 
 from clawchat.crypto.credential import Credential, make_slot
 from clawchat.nat.reasons import Reason
 from clawchat.net.relays import LOOK_SECONDS
-from clawchat.services.relay import RelayHub
 from clawchat.session.config import EndpointConfig
 from clawchat.session.links import box_address
 from clawchat.session.session import Session
 from clawchat.values.address import Path
 from clawchat.values.events import (
-    BoxRegistered,
     Event,
-    ForwardReceived,
     PathChanged,
     PingAnswered,
     SessionEnded,
@@ -30,15 +25,13 @@ from clawchat.values.events import (
     StreamReadable,
 )
 from clawchat.values.limits import WEBSOCKET_HEAD_START
-from lab.model.link import CLEAN, Link
-from lab.model.plan import plan
-from lab.model.topology import Host, Topology, row
 from lab.sim.internet import Internet
+from lab.sim.pair import plan_of_pair
 from lab.sim.party import Party
+from lab.sim.relay import FOREVER, Relay, copied
 from lab.sim.stream import open_websocket
 
 NEW_ADDRESS: Final = "203.0.113.99"
-FOREVER: Final = 1e9
 INVITE: Final = 0.8
 """When the client gets its credential; the server has joined the relays by then."""
 
@@ -142,61 +135,6 @@ class Peer:
                 pass
 
 
-class Relay:
-    """A relay, with every address that its host has."""
-
-    def __init__(self, net: Internet, host: str, random: Random, *, seed: int) -> None:
-        self._net = net
-        self._hub = RelayHub(random.randbytes)
-        node = net.plan.hosts[host]
-        self.party = Party(
-            net, host, node.addresses[0], self._take, seed=seed, config=EndpointConfig(handshake_rate=FOREVER)
-        )
-        self.addresses = tuple(self.party.open(handle, host) for handle, host in enumerate(node.addresses))
-        self.party.endpoint.candidates = self.addresses
-        self._slot = make_slot(
-            random.randbytes,
-            name="relay",
-            hello_header_key=random.randbytes(32),
-            candidates=self.addresses[:1],
-            relays=[],
-            timestamp=0,
-            validity=10**9,
-            reusable=True,
-        )
-        self.party.endpoint.arm(self._slot, deadline=FOREVER)
-
-    def credential(self) -> Credential:
-        """Return a copy of what its clients hold."""
-        return copy.deepcopy(self._slot.credential)
-
-    def kill(self) -> None:
-        """Fall silent at once."""
-        for address in self.addresses:
-            self._net.close(address)
-        self.party.hang_up()
-
-    def leave(self) -> None:
-        """End as a relay does that is told to stop: it says so to its members."""
-        self.party.endpoint.close_all(now=self._net.now, code=0, reason="the relay is stopping")
-        self.party.flush()
-
-    def _take(self, event: Event) -> None:
-        match event:
-            case SessionOpened(session):
-                self._hub.join(session, now=self._net.now)
-            case SessionEnded(session):
-                self._hub.leave(session)
-            case BoxRegistered(session, box):
-                self._hub.register(session, box)
-            case ForwardReceived(session, box, data):
-                delivery = self._hub.forward(session, box, data, now=self._net.now)
-                if delivery is not None:
-                    self.party.endpoint.sessions[delivery.member].forward(delivery.box, delivery.data)
-            case _:
-                pass
-
-
 class Cell:
     """A client behind the first NAT and a server behind the second; ``depth`` False leaves priming blind.
 
@@ -218,12 +156,9 @@ class Cell:
         relays: int = 1,
     ) -> None:
         random = Random(f"{client}:{server}:{seed}")
-        hosts = [Host(f"relay-{number}", 2, Link(delay=delay)) for number in range(1, relays + 1)]
-        topology = row([client, server], hosts=hosts)
-        link = Link(delay=delay, loss=loss) if delay or loss else CLEAN
-        gateways = tuple(one if one.behind else replace(one, link=link) for one in topology.gateways)
-        self.net = Internet(plan(Topology("cell", gateways, topology.peers, topology.hosts)), seed=seed)
-        self.relays = [Relay(self.net, host.name, random, seed=seed) for host in hosts]
+        plan = plan_of_pair(client, server, delay=delay, loss=loss, relays=relays)
+        self.net = Internet(plan, seed=seed)
+        self.relays = [Relay(self.net, host, random, seed=seed) for host in plan.hosts]
         self.client = Peer(self.net, "g1-a", seed=seed, config=config)
         self.server = Peer(self.net, "g2-a", seed=seed + 1, config=config)
         self.server.late = skew
@@ -253,7 +188,7 @@ class Cell:
         server.party.flush()
         self.net.run(INVITE)
         credential = self._invite()
-        box = bytes(credential.keys().mailbox)
+        box = credential.mailbox()
         for session, link in server.links.items():
             if link:
                 server.party.endpoint.sessions[session].register(box)
@@ -285,7 +220,7 @@ class Cell:
             timestamp=0,
             validity=10**9,
         )
-        credential = copy.deepcopy(slot.credential)
+        credential = copied(slot.credential)
         endpoint.arm(slot, deadline=FOREVER)
         return credential
 

@@ -66,7 +66,7 @@ class Party:
 
         def receive(datagram: Datagram) -> None:
             path = Path(handle, datagram.source)
-            self.endpoint.receive(memoryview(datagram.payload), len(datagram.payload), path, now=self.now)
+            self.endpoint.receive(memoryview(datagram.payload), len(datagram.payload), path, now=self._internet.now)
             self._take_turn()
 
         def complain(complaint: Complaint) -> None:
@@ -75,11 +75,11 @@ class Party:
                     self.depth.expired(complaint.datagram.ttl, complaint.offender)
                 return
             name = "ECONNREFUSED" if complaint.trouble is Trouble.PORT_UNREACHABLE else "EHOSTUNREACH"
-            self.endpoint.path_error(Path(handle, complaint.datagram.destination), name, now=self.now)
+            self.endpoint.path_error(Path(handle, complaint.datagram.destination), name, now=self._internet.now)
             self._take_turn()
 
         self._internet.listen(address, receive, complain)
-        self.endpoint.port_opened(handle, address, now=self.now)
+        self.endpoint.port_opened(handle, address, now=self._internet.now)
         return address
 
     def open_tunnel(self, send: Callable[[bytes], None]) -> int:
@@ -91,7 +91,7 @@ class Party:
     def arrived(self, handle: int, remote: Address, data: bytes) -> None:
         """Take in what a WebSocket brought."""
         if handle in self._tunnels:
-            self.endpoint.receive(memoryview(data), len(data), Path(handle, remote), now=self.now)
+            self.endpoint.receive(memoryview(data), len(data), Path(handle, remote), now=self._internet.now)
             self._take_turn()
 
     def hang_up(self) -> None:
@@ -117,7 +117,7 @@ class Party:
         """Flush once all that arrives at this moment is there, as a driver does that reads its sockets empty."""
         if not self._turn_due:
             self._turn_due = True
-            self._internet.at(self.now, self._turn)
+            self._internet.at(self._internet.now, self._turn)
 
     def _turn(self) -> None:
         self._turn_due = False
@@ -125,7 +125,7 @@ class Party:
 
     def flush(self) -> None:
         """Do what the driver does at the end of a turn."""
-        if self.now < self._asleep_until:
+        if self._internet.now < self._asleep_until:
             return
         endpoint, now = self.endpoint, self._internet.now
         while True:
@@ -151,7 +151,7 @@ class Party:
                 self.open(handle)
             case ClosePort(handle):
                 self._internet.close(self._ports.pop(handle))
-                self.endpoint.port_failed(handle, now=self.now)
+                self.endpoint.port_failed(handle, now=self._internet.now)
             case _:
                 self._on_event(event)
 
@@ -166,7 +166,7 @@ class Party:
             self._internet.send(self.node, Datagram(source, path.remote, data, ttl))
 
     def _on_timeout(self) -> None:
-        if self._due <= self.now:
+        if self._due <= self._internet.now:
             self._due = float("inf")
-            self.endpoint.handle_timeout(now=self.now)
+            self.endpoint.handle_timeout(now=self._internet.now)
             self._take_turn()

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from clawchat.values.address import Address
-from lab.model.link import Link
-from lab.model.plan import plan
-from lab.model.topology import Host, Topology, row
 from lab.sim.internet import Internet
+from lab.sim.pair import plan_of_pair
 from lab.sim.way import Datagram
 from lab.strategies.outcome import Outcome, judged
 from lab.strategies.rendezvous import Rendezvous
@@ -25,10 +22,7 @@ FOREVER: Final = 60.0
 
 def network(client: str, server: str, *, seed: int, delay: float = 0.01, loss: float = 0.0) -> Internet:
     """Return the internet that a cell of ours would be in; the figures are those of each gateway's cable."""
-    topology = row([client, server], hosts=[Host("relay-1", 2, Link(delay=delay))])
-    link = Link(delay=delay, loss=loss)
-    gateways = tuple(one if one.behind else replace(one, link=link) for one in topology.gateways)
-    return Internet(plan(Topology("rivalry", gateways, topology.peers, topology.hosts)), seed=seed)
+    return Internet(plan_of_pair(client, server, delay=delay, loss=loss), seed=seed)
 
 
 class _End:

@@ -69,7 +69,7 @@ Complain = Callable[[Trouble, str, Journey], None]
 class Lane:
     """One direction of a cable; whatever comes out is handed to ``beyond``."""
 
-    __slots__ = ("_beyond", "_clock", "_crossing", "_delay")
+    __slots__ = ("_arrival", "_beyond", "_clock", "_crossing", "_delay", "_train")
 
     def __init__(self, clock: Clock, link: Link, seed: str, beyond: Handler) -> None:
         self._clock = clock
@@ -77,22 +77,33 @@ class Lane:
         self._delay = link.delay
         self._crossing = None if link.even else Crossing(link, Random(seed))
         """None: all that happens to a datagram is that it comes later."""
+        self._train: list[Journey] = []
+        """What entered last, all at one moment, and below when it comes out: one call of the clock for all of it."""
+        self._arrival = 0.0
 
     def enter(self, journey: Journey) -> None:
         """Send a datagram through."""
-        clock = self._clock
-        if self._crossing is None:
-            if self._delay:
-                clock.at(clock.now + self._delay, self._beyond, journey, seen=False)
-            else:
-                self._beyond(journey)
-            return
-        for arrival in self._crossing.arrivals(clock.now):
-            # The gateways write on a datagram, so that two need two.
-            if arrival <= clock.now:
-                self._beyond(copy(journey))
-            else:
-                clock.at(arrival, self._beyond, copy(journey), seen=False)
+        now = self._clock.now
+        if self._crossing is not None:
+            for arrival in self._crossing.arrivals(now):
+                # The gateways write on a datagram, so that two need two.
+                self._send([copy(journey)], arrival)
+        elif now + self._delay == self._arrival > now:
+            self._train.append(journey)
+        else:
+            self._train = [journey]
+            self._arrival = now + self._delay
+            self._send(self._train, self._arrival)
+
+    def _send(self, train: list[Journey], arrival: float) -> None:
+        if arrival > self._clock.now:
+            self._clock.at(arrival, self._come_out, train, seen=False)
+        else:
+            self._come_out(train)
+
+    def _come_out(self, train: list[Journey]) -> None:
+        for journey in train:
+            self._beyond(journey)
 
 
 class Gateway:
