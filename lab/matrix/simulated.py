@@ -46,10 +46,6 @@ CHUNK: Final = 10
 """Runs that a process takes at once."""
 
 
-GARBAGE: Final = 200_000
-"""New objects after which a process looks for garbage: those of some fifty cells."""
-
-
 class Trial(NamedTuple):
     """One run of one pair."""
 
@@ -70,14 +66,19 @@ def try_simulated(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
 def _spread_out(trials: Sequence[Trial]) -> list[Run]:
     """Try on all processors; what comes out does not depend on how many there are."""
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
-    with ProcessPoolExecutor(processes, initializer=_prepare) as pool:
-        return list(pool.map(tried, trials, chunksize=CHUNK))
+    with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
+        return list(pool.map(_tried_and_cleared, trials, chunksize=CHUNK))
 
 
-def _prepare() -> None:
-    """Look for garbage seldom: a cell is thrown away as a whole, and there is not much of it."""
+def _tried_and_cleared(trial: Trial) -> Run:
+    """Run one session and throw it away at once, as long as the processor's caches still know it.
+
+    What outlives it does so for good, and is not looked at again.
+    """
+    run = tried(trial)
+    gc.collect()
     gc.freeze()
-    gc.set_threshold(GARBAGE)
+    return run
 
 
 def tried(trial: Trial) -> Run:
