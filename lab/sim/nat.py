@@ -267,7 +267,9 @@ class SimulatedNat:
 
         None when no port is left.
         """
-        wanted = [mapping.port, self._choose(mapping.source)] if self._preserves else [mapping.port]
+        if self._is_free(mapping.port, mapping, destination, now):
+            return mapping.port
+        wanted = [self._choose(mapping.source)] if self._preserves else []
         tries = itertools.chain(wanted, (self._draw() for _ in range(MAX_TRIES)))
         return next((port for port in tries if self._is_free(port, mapping, destination, now)), None)
 

@@ -39,6 +39,8 @@ class Party:
         self.sent_to: Counter[str] = Counter()
         self.depth: Depth | None = None
         self.endpoint = Endpoint(random=Random(f"{seed}:{node}").randbytes, config=config)
+        self._felt_to = 0
+        """How far the last datagram went that was to measure."""
         self._internet = internet
         self._host = host
         self._on_event = on_event
@@ -71,8 +73,7 @@ class Party:
 
         def complain(complaint: Complaint) -> None:
             if complaint.trouble is Trouble.TTL_EXCEEDED:
-                if self.depth is not None:
-                    self.depth.expired(complaint.datagram.ttl, complaint.offender)
+                self._felt(handle, complaint)
                 return
             name = "ECONNREFUSED" if complaint.trouble is Trouble.PORT_UNREACHABLE else "EHOSTUNREACH"
             self.endpoint.path_error(Path(handle, complaint.datagram.destination), name, now=self._internet.now)
@@ -99,14 +100,27 @@ class Party:
         self._tunnels.clear()
 
     def measure(self, towards: Address, handle: int) -> None:
-        """Let datagrams die at each router on the way to a public address, to learn how deep our own NATs are.
+        """Learn how deep our own NATs are: a datagram dies on the way to a public address, and says at which router.
 
-        A second one with each TTL would say the same, but where the first may be lost.
+        The next one goes a hop further, until the router is a public one, as with the programs.
         """
         self.depth = Depth()
-        source = self._ports[handle]
-        for ttl in [*range(1, DEEPEST + 1)] * (2 if self._internet.loses else 1):
-            self._internet.send(self.node, Datagram(source, towards, b"", ttl))
+        self._feel(towards, handle)
+
+    def _feel(self, towards: Address, handle: int) -> None:
+        self._felt_to += 1
+        # A second one would say the same, but where the first may be lost.
+        for _ in range(2 if self._internet.loses else 1):
+            self._internet.send(self.node, Datagram(self._ports[handle], towards, b"", self._felt_to))
+
+    def _felt(self, handle: int, complaint: Complaint) -> None:
+        """Hear at which router a datagram died: one that measures, or one that opened our NAT."""
+        if self.depth is None:
+            return
+        died = complaint.datagram
+        self.depth.expired(died.ttl, complaint.offender)
+        if not died.payload and died.ttl == self._felt_to < DEEPEST and self.depth.hops is None:
+            self._feel(died.destination, handle)
 
     def sleep(self, seconds: float) -> None:
         """Do nothing for a while, as a process that gets no turn; what arrives waits inside."""
