@@ -13,6 +13,7 @@ from clawchat.values.limits import (
     MTU_PROBE_TRIES,
     MTU_PROBES,
     MTU_RAISE_INTERVAL,
+    MTU_RELAY_WAIT,
     RELAYED_BASE_DATAGRAM,
     RELAYED_MAX_DATAGRAM,
 )
@@ -29,15 +30,15 @@ class MtuProber:
 
     __slots__ = ("_limit", "_sizes", "_tries", "base", "deadline", "probe_at", "size", "vanished")
 
-    def __init__(self, base: int, limit: int) -> None:
-        self.restart(base, limit)
+    def __init__(self, base: int, limit: int, start: float = 0.0) -> None:
+        self.restart(base, limit, start)
 
-    def restart(self, base: int, limit: int) -> None:
-        """Begin anew on another path that surely carries ``base`` bytes and at most ``limit``."""
+    def restart(self, base: int, limit: int, start: float = 0.0) -> None:
+        """Begin anew, at ``start``, on another path that surely carries ``base`` bytes and at most ``limit``."""
         self.size = self.base = base
         self.deadline = NEVER
         self._limit = limit
-        self._search(0.0)
+        self._search(start)
 
     def _search(self, start: float) -> None:
         self._tries = self.vanished = 0
@@ -86,10 +87,13 @@ class MtuProber:
         self._search(now + BLACK_HOLE_PAUSE)
 
 
-def datagram_sizes(path: Path) -> tuple[int, int]:
-    """Return the datagram size a path surely carries, and the largest worth trying."""
+def datagram_sizes(path: Path, *, now: float) -> tuple[int, int, float]:
+    """Return the datagram size a path surely carries, the largest worth trying, and from when on.
+
+    Most relayed paths are left in a moment, so that it is too early to try anything there.
+    """
     if path.relayed:
-        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM
+        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM, now + MTU_RELAY_WAIT
     if path.tunnelled:
-        return MAX_DATAGRAM, MAX_DATAGRAM  # TCP cuts a message as it likes; there is nothing to be probed
-    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM
+        return MAX_DATAGRAM, MAX_DATAGRAM, now  # TCP cuts a message as it likes; there is nothing to be probed
+    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM, now

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clawchat.values.address import Path
 from clawchat.values.limits import (
@@ -33,9 +33,13 @@ PATH_PACKET = OVERHEAD + PATH_LENGTHS * BLOCK
 """The longest packet that challenges a path, bytes."""
 
 
+PATH_PADDING: Final = tuple(bytes(blocks * BLOCK) for blocks in range(PATH_LENGTHS))
+"""What may follow the frame, so that its packet has no length of its own; zeros are PADDING."""
+
+
 def lengthened(frame: bytes, random: Callable[[int], bytes]) -> bytes:
-    """Return a frame with so many zeros behind it that its packet has no length of its own; zeros are PADDING."""
-    return frame + bytes(random(1)[0] % PATH_LENGTHS * BLOCK)
+    """Return a frame with one of PATH_PADDING behind it."""
+    return frame + PATH_PADDING[random(1)[0] % PATH_LENGTHS]
 
 
 class PathFrame(NamedTuple):

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from clawchat.nat.path import PathFrame, lengthened
+from clawchat.nat.path import PATH_PADDING, PathFrame
 from clawchat.values.address import Path
-from clawchat.values.limits import MAX_PROBES
+from clawchat.values.limits import MAX_PROBES, PATH_LENGTHS
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
@@ -63,13 +63,16 @@ class Prober:
 
     def take(self, *, now: float) -> list[PathFrame]:
         """Return the probes to send now, each in a packet of its own."""
-        frames = []
+        frames: list[PathFrame] = []
+        if not self._queue:
+            return frames
         for path, ttl in self._queue:
-            token = self._random(CHALLENGE_BYTES)
+            chance = self._random(CHALLENGE_BYTES + 1)
+            token = chance[:CHALLENGE_BYTES]
             if len(self._outstanding) >= MAX_PROBES:
                 del self._outstanding[next(iter(self._outstanding))]
             self._outstanding[token] = _Probe(path, now)
-            frames.append(PathFrame(path, lengthened(encode(PathChallenge(token)), self._random), ttl))
+            frames.append(PathFrame(path, encode(PathChallenge(token)) + PATH_PADDING[chance[-1] % PATH_LENGTHS], ttl))
         self._queue.clear()
         return frames
 

@@ -119,11 +119,11 @@ class Compromising:
 
     def _last_words(self: _Endpoint, session: Session, frame: bytes) -> Transmit | None:
         """Seal a frame for a session's peer, and for the relay that carries it, if one does."""
-        sealed = session.machines.out.seal_last(frame, session.path)
+        sealed = session.machines.out.seal_alone(frame, session.path)
         if not sealed.path.relayed:
             return sealed if sealed.path.remote.port else None  # a meeting may have no path yet
         relay = self._links.carrier(sealed.path, self.sessions)
         if relay is None:
             return None
         wrapped = Forward(address_box(sealed.path.remote), bytes(sealed.data))
-        return relay.machines.out.seal_last(encode(wrapped), relay.path)
+        return relay.machines.out.seal_alone(encode(wrapped), relay.path)

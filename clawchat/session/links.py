@@ -6,7 +6,6 @@ FORWARD frames in the session with the relay; what arrives in them is received a
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -24,13 +23,13 @@ class Arrival(NamedTuple):
 
 
 def box_address(box: bytes) -> Address:
-    """Write a box of 16 bytes as the address of a relayed path."""
-    return Address(str(ipaddress.IPv6Address(box)), 0)
+    """Write a box of 16 bytes as the address of a relayed path, with all its zeros."""
+    return Address(box.hex(":", 2), 0)
 
 
 def address_box(address: Address) -> bytes:
     """Return the box that the address of a relayed path stands for."""
-    return ipaddress.IPv6Address(address.host).packed
+    return bytes.fromhex(address.host.replace(":", ""))
 
 
 class Links:
@@ -92,7 +91,7 @@ class Links:
             return
         direct = []
         for transmit in out[start:]:
-            if not transmit.path.relayed:
+            if transmit.path.port >= 0:  # Path.relayed, without a call for each datagram
                 direct.append(transmit)
                 continue
             relay = self.carrier(transmit.path, sessions)

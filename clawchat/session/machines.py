@@ -84,7 +84,7 @@ class Machines:
         self.acks = AckMachine()
         patience = PATH_PATIENCE if role is Role.INITIATOR else 0.0
         self.paths = PathMachine(path, world.random, patience=patience)
-        self.mtu = MtuProber(*datagram_sizes(path))
+        self.mtu = MtuProber(*datagram_sizes(path, now=now))
         self.live = Liveness(role, world.random, now=now)
         estimator = RttEstimator()
         if rtt is not None:
@@ -110,13 +110,13 @@ class Machines:
         else:
             self.punching.rely_on(fallback, now=now)
 
-    def may_open(self, path: Path, *, probing: bool) -> bool:
+    def may_open(self, path: Path, *, probing: bool, now: float) -> bool:
         """Tell whether a session that was only begun may open, now that authentic packets arrived by a path."""
         if self.meeting is None:
             return True
         opened = self.meeting.arrived(path, probing=probing)
         if opened:
-            self.mtu.restart(*datagram_sizes(path))
+            self.mtu.restart(*datagram_sizes(path, now=now))
         return opened
 
     def on_ack(self, frame: Ack, *, now: float) -> None:
@@ -161,7 +161,7 @@ class Machines:
         congestion = self._world.congestion()
         self.recovery.restart(estimator, congestion)
         self.out.pacer = Pacer(congestion, estimator)
-        self.mtu.restart(*datagram_sizes(self.paths.current))
+        self.mtu.restart(*datagram_sizes(self.paths.current, now=now))
         congestion.max_datagram = self.mtu.size
         self._world.emit(PathChanged(self._session, self.paths.current, why))
 

@@ -302,7 +302,6 @@ class Outbound:
         now: float,
         eliciting: bool = True,
         probe: bool = False,
-        ttl: int | None = None,
     ) -> None:
         body = padded(b"".join(parts))
         keys = self._keys
@@ -310,7 +309,7 @@ class Outbound:
         data = seal(keys.aead, keys.mask, keys.cid, number, body)
         sent = SentRun(number & MAX_PACKET_NUMBER, 1, now, len(data), eliciting=eliciting, frames=records, probe=probe)
         self._remember(sent, now=now)
-        out.append(Transmit(data, len(data), path, ttl))
+        out.append(Transmit(data, len(data), path))
 
     def _remember(self, sent: SentRun, *, now: float) -> None:
         self.recovery.on_sent(sent)
@@ -328,7 +327,10 @@ class Outbound:
 
     def send_alone(self, out: list[Transmit], item: PathFrame, *, now: float) -> None:
         """Send a frame in a packet of its own by its own path, whatever the windows of the path in use say."""
-        self._send_body(out, item.path, [item.frame], (), now=now, eliciting=False, ttl=item.ttl)
+        sealed = self.seal_alone(item.frame, item.path, item.ttl)
+        self.recovery.on_unasked((self._keys.number - 1) & MAX_PACKET_NUMBER)
+        self.sent_at = now
+        out.append(sealed)
 
     def _send_mtu_probe(self, out: list[Transmit], *, now: float) -> None:
         size = self.mtu.candidate
@@ -336,10 +338,10 @@ class Outbound:
         body = [PING_FRAME, bytes(size - OVERHEAD - len(PING_FRAME))]
         self._send_body(out, self._paths.current, body, (ProbeSent(size, self._paths.current),), now=now, probe=True)
 
-    def seal_last(self, frame: bytes, path: Path) -> Transmit:
-        """Seal a last word, CLOSE or COMPROMISED, which is not remembered: it is repeated by its own rule."""
+    def seal_alone(self, frame: bytes, path: Path, ttl: int | None = None) -> Transmit:
+        """Seal a probe, or a last word, which is not remembered: it is repeated by its own rule, if at all."""
         keys = self._keys
         data = seal(keys.aead, keys.mask, keys.cid, keys.take(1), padded(frame))
         self.packets_sent += 1
         self.bytes_sent += len(data)
-        return Transmit(data, len(data), path)
+        return Transmit(data, len(data), path, ttl)

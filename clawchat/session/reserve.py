@@ -116,6 +116,8 @@ class Reserve:
             self._show(current, now=now)
         if recovery.in_flight:
             self._suspicion.on_asked(recovery.rtt.smoothed, now=now)
+        if now < self._suspicion.deadline and now < self._flow_watch.deadline:
+            return False
         verdicts = [each.check(recovery.rtt.smoothed, now=now) for each in (self._suspicion, self._flow_watch)]
         if False in verdicts:
             # the others as well: perhaps our NAT has forgotten them, too, and this opens them anew

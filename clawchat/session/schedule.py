@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from heapq import heappop, heappush
+from heapq import heappop, heappush, heapreplace
 
 from clawchat.session.session import Session
 from clawchat.values.timers import NEVER
@@ -13,7 +13,8 @@ class Schedule:
     """Sessions by their deadlines, in a heap of ids, so that one that is over is let go with its keys at once.
 
     Deadlines move with every packet, mostly later. A later one keeps the old place and is looked at when that
-    comes; only an earlier one takes a new place, and the old one is skipped.
+    comes; only an earlier one takes a new place, and the old one is skipped. The foremost session alone moves back at
+    once, so that nobody is woken for a deadline that has moved on meanwhile.
     """
 
     __slots__ = ("_heap", "_sessions")
@@ -25,9 +26,13 @@ class Schedule:
     def put(self, session: Session) -> None:
         """Look at a session again when its next deadline comes."""
         deadline = session.next_timeout()
+        heap = self._heap
         if deadline < session.scheduled:
             session.scheduled = deadline
-            heappush(self._heap, (deadline, session.id))
+            heappush(heap, (deadline, session.id))
+        elif deadline > session.scheduled and heap[0] == (session.scheduled, session.id):
+            session.scheduled = deadline
+            heapreplace(heap, (deadline, session.id))
 
     def next(self) -> float:
         """Return when to look next, NEVER if there is nothing to look at."""

@@ -57,6 +57,8 @@ class Scout:
         self._own: dict[int, Address | None] = {}  # ports we asked for; None until they are open
         self._spares: list[int] = []
         self._seen: dict[tuple[int, Address], Observation] = {}
+        self._mapping: Mapping | None = None
+        self._judged = True  # whether the mapping is what all that was seen says
         self._handles = count(FIRST_HANDLE)
         self._gathered_at: float | None = None
         self._heard = False
@@ -165,6 +167,7 @@ class Scout:
     def moved(self) -> None:
         """Forget what was seen: our addresses changed."""
         self._seen.clear()
+        self._judged = False
         self._gathered_at = None
         self.changes += 1
 
@@ -176,6 +179,7 @@ class Scout:
         self._own.pop(handle, None)
         for key in [key for key in self._seen if key[0] == handle]:
             del self._seen[key]
+            self._judged = False
 
     # --- what relays saw ---------------------------------------------------------------------------
 
@@ -193,6 +197,7 @@ class Scout:
         # a mapping that took the place of another one is the newest
         self._seen.pop(key, None)
         self._seen[key] = Observation(local.port, path.remote, observed, at)
+        self._judged = False
         self.changes += 1
         return True
 
@@ -203,10 +208,14 @@ class Scout:
 
     def mapping(self) -> Mapping | None:
         """Judge our NAT."""
+        if self._judged:
+            return self._mapping
         order = [each for each in self._seen.values() if not each.observed.is_ipv6]
         # two relays asked at once answer in any order; a NAT that counts took the lower port first
         order.sort(key=lambda each: (each.at, each.observed.port))
-        return classify(order)
+        self._mapping = classify(order)
+        self._judged = True
+        return self._mapping
 
     def habit(self, *, now: float) -> Habit:
         """Say to a peer how our NAT behaves."""

@@ -228,7 +228,7 @@ class Session:
 
     def on_arrived(self, path: Path, *, probing: bool = False, now: float) -> None:
         """Note that authentic packets arrived by a path, which were but probes if ``probing``."""
-        if self.state is State.HALF_OPEN and self.machines.may_open(path, probing=probing):
+        if self.state is State.HALF_OPEN and self.machines.may_open(path, probing=probing, now=now):
             # a probe by another path confirms as well, but is no move there
             self._confirm(self.path if probing else path, now=now)
         elif self.state is State.CLOSING:
@@ -301,7 +301,7 @@ class Session:
         elif self.state is State.HALF_OPEN and self.machines.punching is not None:
             self._timers.set(Timer.PACING, self.machines.punching.transmit_primes(out, now=now))
         elif self.state is State.CLOSING and self._closing.due:
-            out.append(self.machines.out.seal_last(self._closing.take(), self.path))
+            out.append(self.machines.out.seal_alone(self._closing.take(), self.path))
 
     def next_timeout(self) -> float:
         """Return the nearest deadline, NEVER if there is none."""

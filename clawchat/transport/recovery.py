@@ -139,6 +139,10 @@ class Recovery:
         if self.probes_due:
             self.probes_due -= 1
 
+    def on_unasked(self, number: int) -> None:
+        """Account for a packet just sent that nobody acknowledges and nothing repeats."""
+        self.next_number = number + 1
+
     def probe_pieces(self) -> list[SentRun]:
         """Return the oldest unacknowledged packets, at most ``probes_due``: what probes should carry again.
 

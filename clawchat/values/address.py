@@ -104,6 +104,9 @@ def decode_address(data: bytes | memoryview, at: int) -> tuple[Address, int]:
     end = at + (IPV4_ENCODED_BYTES if family == 4 else IPV6_ENCODED_BYTES)  # noqa: PLR2004 - the family
     if family not in {4, 6} or end > len(data):
         raise BadDatagram("address")
-    host = ipaddress.ip_address(bytes(data[at + 1 : end - 2]))
-    mapped = getattr(host, "ipv4_mapped", None)
-    return Address(str(mapped or host), int.from_bytes(data[end - 2 : end], "big")), end
+    packed = bytes(data[at + 1 : end - 2])
+    port = int.from_bytes(data[end - 2 : end], "big")
+    if family == 4:  # noqa: PLR2004 - the family
+        return Address(".".join(map(str, packed)), port), end
+    host = ipaddress.IPv6Address(packed)
+    return Address(str(host.ipv4_mapped or host), port), end
