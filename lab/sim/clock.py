@@ -25,6 +25,10 @@ class Clock:
         else:
             self._at_once.append((seen, call, arguments))
 
+    def soon(self, call: Callable[..., None], *arguments: object) -> None:
+        """Make a call still at this moment, after whatever is under way."""
+        self._at_once.append((True, call, arguments))
+
     def run(self, until: float, *, stop: Callable[[], bool] | None = None) -> bool:
         """Let things happen up to a time, or until `stop` says so after a call that is seen; tell whether it did."""
         later, at_once = self._later, self._at_once

@@ -153,7 +153,7 @@ class Internet(Clock):
 
     def _hand_over(self, journey: Journey) -> None:
         """Hand a datagram to its program: not before the one that sends it is done, if there is no cable between."""
-        self.at(self.now, self._deliver, journey)
+        self.soon(self._deliver, journey)
 
     def _deliver(self, journey: Journey) -> None:
         found = self._receivers.get(journey.destination)

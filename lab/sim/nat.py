@@ -107,6 +107,8 @@ class SimulatedNat:
         self._assured = nat.lifetime.assured
         self._beyond = nat.lifetime.endpoint
         self._remembers = nat.filtering is not Dependence.ADDRESS_AND_PORT_DEPENDENT
+        self._keeps = self._remembers or self._beyond is not None
+        """Whether a packet from inside leaves more behind than a flow that goes on."""
         self._preserves = nat.allocation.assignment is Assignment.PRESERVE
         self._choose: Callable[[Address], int] = _chooser(nat.allocation, self._draw, self._next)
 
@@ -123,7 +125,8 @@ class SimulatedNat:
                 return None
         mapping, flow, outside = known
         self._renew(flow, now, from_inside=True)
-        self._remember(mapping, flow, destination, now)
+        if self._keeps or flow.mapping is not mapping:
+            self._remember(mapping, flow, destination, now)
         return outside
 
     def inbound(self, source: Address, destination: Address, now: float, *, dying: bool = False) -> Address | None:

@@ -12,6 +12,7 @@ from clawchat.session.config import EndpointConfig
 from clawchat.session.endpoint import Endpoint
 from clawchat.values.address import FIRST_TUNNEL, Address, Path
 from clawchat.values.events import ClosePort, Event, OpenPort
+from clawchat.values.timers import NEVER
 from lab.sim.internet import Internet
 from lab.sim.way import DEFAULT_TTL, Complaint, Datagram, Trouble
 
@@ -47,7 +48,8 @@ class Party:
         self._ports: dict[int, Address] = {}
         self._tunnels: dict[int, Callable[[bytes], None]] = {}
         self._handles = count(FIRST_TUNNEL)
-        self._due = float("inf")
+        self._alarm = NEVER
+        """When the clock calls."""
         self._turn_due = False
         self._asleep_until = 0.0
 
@@ -131,7 +133,7 @@ class Party:
         """Flush once all that arrives at this moment is there, as a driver does that reads its sockets empty."""
         if not self._turn_due:
             self._turn_due = True
-            self._internet.at(self._internet.now, self._turn)
+            self._internet.soon(self._turn)
 
     def _turn(self) -> None:
         self._turn_due = False
@@ -154,10 +156,7 @@ class Party:
                         self._send(whole[at : at + size], path, ttl or DEFAULT_TTL)
             if not endpoint.busy:
                 break
-        deadline = endpoint.next_timeout()
-        if deadline is not None and deadline < self._due:
-            self._due = deadline
-            self._internet.at(deadline, self._on_timeout)
+        self._wait(endpoint.next_timeout())
 
     def _take(self, event: Event) -> None:
         match event:
@@ -179,8 +178,21 @@ class Party:
             self.sent_to[path.remote.host] += 1
             self._internet.send(self.node, Datagram(source, path.remote, data, ttl))
 
-    def _on_timeout(self) -> None:
-        if self._due <= self._internet.now:
-            self._due = float("inf")
-            self.endpoint.handle_timeout(now=self._internet.now)
+    def _wait(self, due: float | None) -> None:
+        """Be called when the endpoint is due. An earlier alarm is as good: it is put off when it goes."""
+        if due is not None and due < self._alarm:
+            self._alarm = due
+            self._internet.at(due, self._on_alarm)
+
+    def _on_alarm(self) -> None:
+        now = self._internet.now
+        if now < self._alarm:
+            return  # an earlier one has taken its place since
+        self._alarm = NEVER
+        self.endpoint.handle_timeout(now=now)
+        due = self.endpoint.next_timeout()
+        # Most deadlines have been put off by the time they come, and then there is nothing to send.
+        if self.endpoint.busy or (due is not None and due <= now):
             self._take_turn()
+        else:
+            self._wait(due)

@@ -87,19 +87,18 @@ class Lane:
         if self._crossing is not None:
             for arrival in self._crossing.arrivals(now):
                 # The gateways write on a datagram, so that two need two.
-                self._send([copy(journey)], arrival)
-        elif now + self._delay == self._arrival > now:
+                if arrival > now:
+                    self._clock.at(arrival, self._beyond, copy(journey), seen=False)
+                else:
+                    self._beyond(copy(journey))
+        elif not self._delay:
+            self._beyond(journey)
+        elif now + self._delay == self._arrival:
             self._train.append(journey)
         else:
             self._train = [journey]
             self._arrival = now + self._delay
-            self._send(self._train, self._arrival)
-
-    def _send(self, train: list[Journey], arrival: float) -> None:
-        if arrival > self._clock.now:
-            self._clock.at(arrival, self._come_out, train, seen=False)
-        else:
-            self._come_out(train)
+            self._clock.at(self._arrival, self._come_out, self._train, seen=False)
 
     def _come_out(self, train: list[Journey]) -> None:
         for journey in train:
