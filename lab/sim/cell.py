@@ -69,9 +69,10 @@ class Peer:
         found = self.party.endpoint.sessions.get(self.id)
         return Reason.LOOKING if found is None else found.path_reason
 
-    def ping(self) -> None:
-        """Ask the other end to answer; `answered` has when it did."""
-        self.session.ping()
+    def ping(self, times: int = 1) -> None:
+        """Ask the other end to answer, some times at once; `answered` has when it did."""
+        for _ in range(times):
+            self.session.ping()
         self.party.flush()
 
     @property

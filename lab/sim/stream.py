@@ -30,8 +30,11 @@ def open_websocket(internet: Internet, member: Party, relay: Party, opened: Call
     loss = 1 - (1 - gateway.link.loss) * (1 - host.link.loss)
     random = Random(f"{internet.seed}:{member.node}:{relay.node}")
 
+    if not internet.passes_tcp(member.node, HTTPS):
+        return
+
     def passes() -> bool:
-        return internet.passes_tcp(member.node, HTTPS) and not internet.is_cut(gateway.name, host.name)
+        return not internet.is_cut(gateway.name, host.name)
 
     def begin() -> None:
         if not passes():
