@@ -37,7 +37,7 @@ from clawchat.transport.congestion import CongestionController
 from clawchat.values.address import Path
 from clawchat.values.errors import BadDatagram, HandshakeFailed
 from clawchat.values.events import Event, ForwardReceived, SessionEnded, SlotConfirmed
-from clawchat.values.limits import HANDSHAKE_TIMEOUT, MAX_EVENTS
+from clawchat.values.limits import ANTI_AMPLIFICATION, HANDSHAKE_TIMEOUT, MAX_EVENTS
 from clawchat.values.timers import NEVER
 from clawchat.wire.packet import CID_BYTES, BatchSealer
 
@@ -243,7 +243,8 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
         self._add(answer.agreement, answer.secrets, session_id, path, rtt=None, now=now)
         punching = self._sessions[session_id].machines.punching
         if punching is not None:
-            punching.prime(answer.agreement.peer_candidates, now=now)
+            allowed = ANTI_AMPLIFICATION * len(datagram) - len(answer.datagram)
+            punching.prime(answer.agreement.peer_candidates, allowed, now=now)
 
     def _answer(self, slot_id: bytes, datagram: memoryview, path: Path, *, now: float) -> Answer:
         if len(self._half_open) >= self.config.max_half_open or len(self._sessions) >= self.config.max_sessions:

@@ -12,7 +12,7 @@ from clawchat.nat.reasons import Reason
 from clawchat.session.scouting import aim
 from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
-from clawchat.values.habit import Habit
+from clawchat.values.habit import Habit, Ports
 from clawchat.values.limits import FAN_DELAY
 from clawchat.values.timers import NEVER
 
@@ -57,9 +57,9 @@ class Guessing:
             return
         scout = self._world.scout
         move = following(scout.habit(now=now), peer)
-        if move is Move.HOPELESS:
+        if move is Move.HOPELESS or peer.ports is Ports.BLOCKED:
             self._done = True
-            self.reason = Reason.BOTH_SYMMETRIC
+            self.reason = Reason.BOTH_SYMMETRIC if move is Move.HOPELESS else Reason.PEER_BLOCKED
         if move not in _FANS:
             self._due = NEVER
             return

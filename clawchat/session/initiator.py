@@ -62,6 +62,7 @@ class Attempt:
         "_own",
         "_paths",
         "_prime_ttl",
+        "_prologue",
         "_random",
         "_retry",
         "_tries",
@@ -90,6 +91,7 @@ class Attempt:
         self.deadline = deadline
         self._credential = credential
         self._keys = credential.keys()
+        self._prologue = credential.prologue()
         self._new_cid = new_cid
         self._header_key = header_key
         self._own = tuple(own)
@@ -160,7 +162,7 @@ class Attempt:
 
     def _seal(self, now: float) -> tuple[bytes, _Try]:
         noise = Initiator(
-            self._credential.prologue(),
+            self._prologue,
             self._keys.psk,
             self._credential.server_key,
             self._random(EPHEMERAL_BYTES),

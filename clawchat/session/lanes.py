@@ -40,6 +40,17 @@ def lanes(scout: Scout, peer: Candidates, *, now: float) -> list[Lane]:
     return found
 
 
+def early(scout: Scout, ways: Iterable[Path], *, now: float) -> Path | None:
+    """Return the path from the last spare port to where the first of these leads, None where a port of ours is known.
+
+    The first spare port is not used for it, since it has to be unspoilt when both ends are ready.
+    """
+    spares = scout.spares()[1:]
+    if not spares or not scout.habit(now=now).ports.symmetric:
+        return None
+    return next(iter(scout.ways((path.remote for path in ways), spares)), None)
+
+
 def _elsewhere(scout: Scout, addresses: tuple[Address, ...]) -> frozenset[Address]:
     """Return the inside addresses of a peer that has another public address than we: a network of its own.
 

@@ -9,7 +9,7 @@ from clawchat.nat.punch_plan import Move
 from clawchat.nat.reasons import Reason
 from clawchat.session.comparing import Comparing
 from clawchat.session.guessing import Guessing
-from clawchat.session.lanes import lanes, pair
+from clawchat.session.lanes import early, lanes, pair
 from clawchat.session.offering import Offers
 from clawchat.session.outbound import Outbound, Transmit
 from clawchat.session.priming import Priming
@@ -18,7 +18,7 @@ from clawchat.session.surroundings import Surroundings
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
 from clawchat.values.habit import Ports
-from clawchat.values.limits import PRIMED_WAYS, REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
+from clawchat.values.limits import REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
 
@@ -154,11 +154,12 @@ class Punching:
 
     # --- beginning ---------------------------------------------------------------------------------
 
-    def prime(self, candidates: tuple[Address, ...], *, now: float) -> None:
-        """Open our NATs towards a peer that has only asked, so that it may fire as soon as it hears of us."""
+    def prime(self, candidates: tuple[Address, ...], allowed: int, *, now: float) -> None:
+        """Open our NATs towards a peer that has only asked, by ``allowed`` bytes, so that it may fire at once."""
         scout = self._world.scout
-        if self._world.direct_allowed and (found := lanes(scout, Candidates(0, candidates), now=now)):
-            self._priming.begin(found[0].prime[:PRIMED_WAYS], scout.prime_ttl, now=now)
+        found = lanes(scout, Candidates(0, candidates), now=now) if self._world.direct_allowed else []
+        for lane in found[:1]:
+            self._priming.begin(lane.prime, early(scout, lane.prime, now=now), scout.prime_ttl, allowed, now=now)
 
     def transmit_primes(self, out: list[Transmit], *, now: float) -> float:
         """Append what ``prime`` decided; return when there is more."""
@@ -231,7 +232,6 @@ class Punching:
         for path, ttl in guessing.take(now=now):
             self._prober.probe(path, ttl)
         silent = Reason.NO_ANSWER if now - puncher.fired_at >= SILENT_FIRE else Reason.LOOKING
-        silent = Reason.PEER_BLOCKED if peer.nat.ports is Ports.BLOCKED else silent
         self.reason = guessing.reason or (Reason.STRUCK if puncher.struck else silent)
 
     def _say(self, number: int) -> None:

@@ -152,6 +152,13 @@ PRIMED_WORDS: Final = 2
 PRIMED_WORDS_INTERVAL: Final = 0.02
 """How many seconds apart."""
 
+EARLY_PROBES: Final = 16
+"""How often the answering end probes a peer that is yet to confirm, from behind a NAT that gives every destination
+another port."""
+
+EARLY_INTERVAL: Final = 0.01
+"""How many seconds apart. One of them should come soon after the WELCOME, which may take the longer way."""
+
 SURVEY_WAIT: Final = 0.05
 """How long an offer to the peer waits after an answer of a relay, so that one offer tells of several."""
 

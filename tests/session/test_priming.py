@@ -7,11 +7,14 @@ import pytest
 from clawchat.nat.punch import Lane, Puncher
 from clawchat.session.config import EndpointConfig
 from clawchat.session.lanes import lanes, reached_alike
+from clawchat.session.priming import Priming
 from clawchat.session.scouting import Scout
 from clawchat.values.address import Address, Path
 from clawchat.values.habit import Ports
+from clawchat.values.limits import ANTI_AMPLIFICATION, EARLY_INTERVAL, RELAYED_BASE_DATAGRAM
 from clawchat.wire.frames import Candidates
 from lab.sim.cell import Cell
+from lab.sim.way import Datagram
 
 ROUND_TRIP = 0.08
 TTL = 3
@@ -56,6 +59,47 @@ def test_an_unconfirmed_session_is_opened_by_a_probe_and_stays_on_its_relay() ->
     assert found.server.session.path.relayed
     assert found.client.opened_at is not None
     assert found.server.opened_at == pytest.approx(found.client.opened_at + ROUND_TRIP / 2)
+
+
+@pytest.mark.parametrize("client", ["full-cone", "address-restricted"])
+def test_a_port_that_nobody_can_know_is_shown_early(client: str) -> None:
+    assert cell(client, "symmetric-random").run().took <= ROUND_TRIP + EARLY_INTERVAL + 0.0001
+
+
+def before_confirmation(server: str) -> list[int]:
+    """Return the lengths of what the server sends to the client's gateway before it is confirmed."""
+    found = cell("port-restricted", server)
+    found.start()
+    sent: list[tuple[float, int]] = []
+    send = found.net.send
+
+    def watched(node: str, datagram: Datagram) -> None:
+        if node == "g2-a" and datagram.destination.host == "203.0.113.1":
+            sent.append((found.net.now, len(datagram.payload)))
+        send(node, datagram)
+
+    found.net.send = watched  # type: ignore[method-assign]  # a wiretap
+    found.net.run(20.0, stop=lambda: found.server.opened_at is not None)
+    return [length for at, length in sent if at < (found.server.opened_at or 0.0)]
+
+
+def test_the_answering_end_sends_less_than_thrice_what_it_got_before_it_is_confirmed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    allowed: list[int] = []
+    begin = Priming.begin
+
+    def noted(  # noqa: PLR0913 - as what it stands for
+        self: Priming, ways: tuple[Path, ...], early: Path | None, ttl: int, most: int, *, now: float
+    ) -> None:
+        allowed.append(most)
+        begin(self, ways, early, ttl, most, now=now)
+
+    monkeypatch.setattr(Priming, "begin", noted)
+    lengths = before_confirmation("symmetric-random")
+    assert len(lengths) > 5
+    assert sum(lengths) <= allowed[0] <= ANTI_AMPLIFICATION * RELAYED_BASE_DATAGRAM
+    assert len(before_confirmation("port-restricted")) == 1
 
 
 def test_a_session_that_was_told_to_stay_on_its_relay_primes_nothing() -> None:
