@@ -119,7 +119,8 @@ class Peer:
             case SessionOpened(session, path=path):
                 self.id = session
                 self.opened_at = self.net.now
-                self.party.sleep(self.late)
+                if self.late:
+                    self.party.sleep(self.late)
                 if not path.relayed:
                     self.direct_at = self.net.now
             case PathChanged(session, path) if session == self.id:
