@@ -25,7 +25,7 @@ from clawchat.wire.handshake import (
     seal_welcome,
     unseal_hello,
 )
-from scripts import diagrams
+from scripts import byte_layouts, diagrams
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*sorted(CHECKOUT.glob("*.md")), *sorted(CHECKOUT.glob("docs/*.md"))]
@@ -63,7 +63,7 @@ SAMPLES: dict[FrameType, tuple[frames.Frame, int]] = {
 def test_a_drawn_frame_has_the_bytes_of_a_coded_one(kind: FrameType) -> None:
     frame, open_bytes = SAMPLES[kind]
     coded = frames.encode(frame)
-    fields = diagrams.FRAMES[kind]
+    fields = byte_layouts.FRAMES[kind]
     assert (len(coded), coded[0]) == (sum(field.size for field in fields) + open_bytes, int(fields[0].label, 16))
 
 
@@ -102,7 +102,7 @@ def test_the_drawn_handshake_has_the_bytes_of_the_coded_one() -> None:
 
 
 def _drawn(layout: str) -> int:
-    return sum(field.size for field in diagrams.LAYOUTS[layout])
+    return sum(field.size for field in byte_layouts.LAYOUTS[layout])
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
@@ -140,7 +140,7 @@ def test_every_reason_for_a_drop_is_explained() -> None:
 
 
 def test_a_split_field_is_drawn_as_one() -> None:
-    drawn = diagrams.boxes((diagrams.Field("head", 16), diagrams.Field("rest")))
+    drawn = byte_layouts.boxes((byte_layouts.Field("head", 16), byte_layouts.Field("rest")))
     assert drawn.splitlines()[1:] == [
         "+" + "-" * 63 + "+",
         "|" + "head".center(63) + "|",
