@@ -37,6 +37,16 @@ def test_crossings_follow_the_link(link: Link, seed: int, entries: list[float]) 
         assert arrivals or link.loses
 
 
+@given(st.floats(0, 1), st.lists(st.floats(0, 10), max_size=50).map(sorted))
+def test_an_even_cable_is_nothing_but_late(delay: float, entries: list[float]) -> None:
+    crossing = Crossing(Link(delay), Random(1))
+    assert [crossing.arrivals(entry) for entry in entries] == [(entry + delay,) for entry in entries]
+    assert Link(delay).even
+    assert not any(
+        link.even for link in (Link(1, 0.5), Link(1, loss=0.5), Link(1, reorder=0.5), Link(1, duplicate=0.5))
+    )
+
+
 @given(st.integers(), st.lists(st.floats(0, 10), min_size=2, max_size=50).map(sorted))
 def test_jitter_does_not_reorder(seed: int, entries: list[float]) -> None:
     crossing = Crossing(Link(delay=0.1, jitter=0.1), Random(seed))
