@@ -42,7 +42,7 @@ class Survey(Prober):
             for path in self._left:
                 self.probe(path)
         frames = self.take(now=now)
-        for path in {frame.path for frame in frames} & self._left.keys():
+        for path in {frame.path for frame in frames if frame.ttl is None} & self._left.keys():
             self._left[path] -= 1
             if not self._left[path]:
                 del self._left[path]

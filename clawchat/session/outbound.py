@@ -147,8 +147,9 @@ class Outbound:
         self.bytes_sent = 0
 
     def control(self, frame: bytes) -> None:
-        """Queue an encoded control frame that must arrive."""
-        self._controls.append(frame)
+        """Queue an encoded control frame that must arrive, unless it waits already: each says how things are."""
+        if frame not in self._controls:
+            self._controls.append(frame)
 
     def ping(self, question: Question | None) -> None:
         """Queue a PING; the application waits for its answer if there is a question."""

@@ -172,8 +172,8 @@ class Scout:
         self.changes += 1
 
     def stale(self, life: float, *, now: float) -> bool:
-        """Tell whether what relays saw is older than ``life`` seconds."""
-        return self._gathered_at is None or now - self._gathered_at > life
+        """Tell whether what relays saw is older than ``life`` seconds, or sessions have taken all spare ports."""
+        return self._gathered_at is None or now - self._gathered_at > life or not self._spares
 
     def _forget(self, handle: int) -> None:
         self._own.pop(handle, None)

@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 from clawchat.values.errors import TimedOut
-from clawchat.values.events import SessionEnded
+from clawchat.values.events import BoxRegistered, SessionEnded
 from clawchat.values.limits import DEAD_PEER, JITTER, KEEPALIVE
 from tests.session.test_transfer import content
 from tests.support.link import Link
@@ -74,6 +74,20 @@ def test_an_outage_in_mid_transfer_loses_nothing(seconds: float, seed: int) -> N
     assert pair.now - resumed < 3
     pair.drive(until=lambda: pair.server.ended(there) and pair.client.ended(back), limit=60)
     assert (pair.server.heard(there), pair.client.heard(back)) == (up, down)
+
+
+def test_what_is_told_again_in_an_outage_is_told_once_in_each_packet() -> None:
+    pair = Pair(seed=5).handshake().drive(1)
+    pair.outage()
+    pair.client.session.register(bytes(range(16)))
+    before = len(pair.datagrams)
+    pair.drive(20)
+    told = [len(sent.data) for sent in pair.datagrams[before:] if sent.sender == "client"]
+    assert len(told) > 4
+    assert max(told) <= 64
+    pair.outage(up=True)
+    pair.drive(5)
+    assert {event.box for event in pair.server.told(BoxRegistered)} == {bytes(range(16))}
 
 
 def test_a_one_way_outage_is_survived() -> None:
