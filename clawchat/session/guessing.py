@@ -56,14 +56,17 @@ class Guessing:
         if self._done or self._fan is not None:
             return
         scout = self._world.scout
-        move = following(scout.habit(now=now), peer)
+        own = scout.habit(now=now)
+        move = following(own, peer)
         if move is Move.HOPELESS or peer.ports is Ports.BLOCKED:
             self._done = True
             self.reason = Reason.BOTH_SYMMETRIC if move is Move.HOPELESS else Reason.PEER_BLOCKED
         if move not in _FANS:
             self._due = NEVER
             return
-        due = fired_at if scout.memory.winner(pair) is move else fired_at + min(FAN_DELAY, 1.5 * round_trip)
+        # While an end has not heard yet what its NAT does, or the other's, it might guess where that is hopeless.
+        wait = FAN_DELAY if Ports.UNKNOWN in {own.ports, peer.ports} else min(FAN_DELAY, 1.5 * round_trip)
+        due = fired_at if scout.memory.winner(pair) is move else fired_at + wait
         due = max(due, self._wait_until)
         if now < due:
             self._due = due
