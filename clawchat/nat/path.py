@@ -27,7 +27,7 @@ relay reads them all in one turn. Without all answers a NAT that counts seems to
 
 
 MAX_PROVEN = 8
-"""How many paths are remembered that answered; more than one are seldom of use."""
+"""How many paths are remembered that answered, the newest; more than one are seldom of use."""
 
 PATH_PACKET = OVERHEAD + PATH_LENGTHS * BLOCK
 """The longest packet that challenges a path, bytes."""
@@ -95,8 +95,10 @@ class PathMachine:
 
     def on_proven(self, path: Path, *, now: float) -> None:
         """Note that a path that is not in use has just answered a probe."""
-        if len(self._proven) < MAX_PROVEN:
-            self._proven[path] = now
+        self._proven.pop(path, None)
+        if len(self._proven) >= MAX_PROVEN:
+            del self._proven[next(iter(self._proven))]
+        self._proven[path] = now
 
     def on_newest(self, path: Path, size: int, *, now: float) -> bool:
         """Note the path that ``size`` bytes of authentic packets, the newest so far, came by; tell whether we moved."""

@@ -32,7 +32,10 @@ class Schedule:
             heappush(heap, (deadline, session.id))
         elif deadline > session.scheduled and heap[0] == (session.scheduled, session.id):
             session.scheduled = deadline
-            heapreplace(heap, (deadline, session.id))
+            if deadline == NEVER:
+                heappop(heap)
+            else:
+                heapreplace(heap, (deadline, session.id))
 
     def next(self) -> float:
         """Return when to look next, NEVER if there is nothing to look at."""

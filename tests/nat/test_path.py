@@ -9,7 +9,7 @@ from typing import TypeVar
 from hypothesis import given
 from hypothesis import strategies as st
 
-from clawchat.nat.path import MAX_ANSWERS, PATH_PACKET, PathFrame, PathMachine
+from clawchat.nat.path import MAX_ANSWERS, MAX_PROVEN, PATH_PACKET, PathFrame, PathMachine
 from clawchat.nat.probing import Prober
 from clawchat.values.address import Address, Path
 from clawchat.values.limits import ANTI_AMPLIFICATION, CHALLENGE_TRIES, OVERHEAD, PATH_LENGTHS, PATH_PROVEN
@@ -56,6 +56,15 @@ def test_a_path_that_has_just_answered_a_probe_is_not_challenged() -> None:
     assert not paths.on_newest(ELSEWHERE, 100, now=1.1)
     assert paths.on_newest(AWAY, 100, now=1.0 + PATH_PROVEN)
     assert (paths.current, paths.deadline, taken(paths)) == (AWAY, NEVER, [])
+
+
+def test_of_many_paths_that_answered_the_newest_are_remembered() -> None:
+    paths = machine()
+    ways = [HOME._replace(port=number) for number in range(1, MAX_PROVEN + 2)]
+    for way in ways:
+        paths.on_proven(way, now=1.0)
+    assert not paths.on_newest(ways[0], 100, now=1.1)
+    assert paths.on_newest(ways[-1], 100, now=1.1)
 
 
 def test_a_path_that_answered_long_ago_or_before_a_move_is_challenged() -> None:
