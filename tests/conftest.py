@@ -37,6 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if unwanted:
         config.hook.pytest_deselected(items=unwanted)
         items[:] = [item for item in items if item not in unwanted]
+    # What takes longest first: it shall not be what the other worker waits for in the end.
+    items.sort(key=lambda item: item.get_closest_marker("netns") is None)
 
 
 def _group(item: pytest.Item) -> str:
