@@ -37,9 +37,9 @@ PATH_PADDING: Final = tuple(bytes(blocks * BLOCK) for blocks in range(PATH_LENGT
 """What may follow the frame, so that its packet has no length of its own; zeros are PADDING."""
 
 
-def lengthened(frame: bytes, random: Callable[[int], bytes]) -> bytes:
-    """Return a frame with one of PATH_PADDING behind it."""
-    return frame + PATH_PADDING[random(1)[0] % PATH_LENGTHS]
+def lengthened(frame: bytes, chance: int) -> bytes:
+    """Return a frame with one of PATH_PADDING behind it, which a random byte chooses."""
+    return frame + PATH_PADDING[chance % PATH_LENGTHS]
 
 
 class PathFrame(NamedTuple):
@@ -128,7 +128,7 @@ class PathMachine:
         """Answer a challenge on the path it came by, with the address it came from."""
         if len(self._answers) < MAX_ANSWERS:
             answer = encode(PathResponse(challenge.token, path.remote))
-            self._answers.append(PathFrame(path, lengthened(answer, self._random)))
+            self._answers.append(PathFrame(path, lengthened(answer, self._random(1)[0])))
             self.waiting = True
 
     def on_response(self, response: PathResponse) -> bool:
@@ -170,5 +170,5 @@ class PathMachine:
             if self._budget >= cost:
                 self._budget -= cost
                 challenge = encode(PathChallenge(self._token))
-                frames.append(PathFrame(self._candidate, lengthened(challenge, self._random)))
+                frames.append(PathFrame(self._candidate, lengthened(challenge, self._random(1)[0])))
         return frames

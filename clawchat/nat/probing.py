@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from clawchat.nat.path import PATH_PADDING, PathFrame
+from clawchat.nat.path import PathFrame, lengthened
 from clawchat.values.address import Path
-from clawchat.values.limits import MAX_PROBES, PATH_LENGTHS
+from clawchat.values.limits import MAX_PROBES
 from clawchat.values.timers import NEVER
 from clawchat.wire.frames import CHALLENGE_BYTES, PathChallenge, PathResponse, encode
 
@@ -72,7 +72,7 @@ class Prober:
             if len(self._outstanding) >= MAX_PROBES:
                 del self._outstanding[next(iter(self._outstanding))]
             self._outstanding[token] = _Probe(path, now)
-            frames.append(PathFrame(path, encode(PathChallenge(token)) + PATH_PADDING[chance[-1] % PATH_LENGTHS], ttl))
+            frames.append(PathFrame(path, lengthened(encode(PathChallenge(token)), chance[-1]), ttl))
         self._queue.clear()
         return frames
 

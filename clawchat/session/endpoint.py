@@ -280,8 +280,7 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
             out.append(self._welcomes.popleft())
         self._farewell.take(out, now=now)
         self._attempts.transmit(out, now=now)
-        if out:
-            self._links.divert(out, 0, self._sessions)
+        self._links.divert(out, 0, self._sessions)
         bulk_room = TRANSMITS_PER_TURN // 4 - BATCHES_PER_TURN
         while self._awake and len(out) < TRANSMITS_PER_TURN and bulk_room >= 0:
             session = next(iter(self._awake))
@@ -289,8 +288,7 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
             before = len(out)
             session.transmit(out, now=now)
             bulk_room -= len(out) - before
-            if len(out) > before:
-                self._links.divert(out, before, self._sessions)
+            self._links.divert(out, before, self._sessions)
             self._settle(session)
         return out
 

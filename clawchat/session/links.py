@@ -61,6 +61,10 @@ class Links:
         """Tell whether a session is with a relay that carries others."""
         return session_id in self._ports
 
+    def among(self, sessions: Mapping[int, Session]) -> list[Session]:
+        """List those of these sessions that are with relays and carry others."""
+        return [session for session in sessions.values() if session.id in self._ports]
+
     def close(self, session_id: int) -> int | None:
         """Forget a link whose session is over; return its virtual port, None if it was no link."""
         handle = self._ports.pop(session_id, None)
@@ -87,7 +91,7 @@ class Links:
 
     def divert(self, out: list[Transmit], start: int, sessions: Mapping[int, Session]) -> None:
         """Hand the relayed ones of the transmits from ``start`` on to their links, which then want to send."""
-        if not self._sessions:
+        if not self._sessions or start == len(out):
             return
         direct = []
         for transmit in out[start:]:

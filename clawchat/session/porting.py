@@ -132,7 +132,7 @@ class Porting:
             self._plan_move(now=now)
         if handle != rotation.new or not rotation.turn(Turn.OPENED):
             return
-        links = [session for session in self.sessions.values() if self._links.is_link(session.id)]
+        links = self._links.among(self.sessions)
         for session in links:
             self.look(session, [handle], now=now)
         rotation.seen_by = now + (_LISTEN if links else 0.0)

@@ -23,15 +23,13 @@ class Priming:
     we hear that the peer is there. It leaves by a port that is used for nothing else: elsewhere it may be spoilt by it.
     """
 
-    __slots__ = ("_at", "_early", "_early_at", "_left", "_prober", "_words")
+    __slots__ = ("_at", "_early", "_prober", "_words")
 
     def __init__(self, prober: Prober) -> None:
         self._prober = prober
         self._words = 0
         self._at = NEVER
-        self._early: Path | None = None
-        self._left = 0
-        self._early_at = 0.0
+        self._early: list[tuple[float, Path]] = []  # when to probe early
 
     def begin(self, ways: tuple[Path, ...], early: Path | None, ttl: int, allowed: int, *, now: float) -> None:
         """Open our NATs for these paths, and try the ``early`` one; to all of them go ``allowed`` bytes at most."""
@@ -41,16 +39,13 @@ class Priming:
         if ways:
             self._words = PRIMED_WORDS
             self._at = now
-        self._early = early
-        self._left = min(EARLY_PROBES, allowed // PATH_PACKET - len(ways))
-        self._early_at = now
+        times = range(min(EARLY_PROBES, allowed // PATH_PACKET - len(ways)))
+        self._early = [(now + number * EARLY_INTERVAL, early) for number in times] if early is not None else []
 
     def transmit(self, out: list[Transmit], outbound: Outbound, relayed: Path, *, now: float) -> float:
         """Append what is due; return when there is more."""
-        if self._early is not None and self._left > 0 and self._early_at <= now:
-            self._prober.probe(self._early)
-            self._left -= 1
-            self._early_at += EARLY_INTERVAL
+        while self._early and self._early[0][0] <= now:
+            self._prober.probe(self._early.pop(0)[1])
         for item in self._prober.take(now=now):
             outbound.send_alone(out, item, now=now)
         if self._at <= now:
@@ -58,4 +53,4 @@ class Priming:
             self._at = now + PRIMED_WORDS_INTERVAL if self._words else NEVER
             # nobody acknowledges anything yet, so that it is no frame to be repeated by itself
             outbound.send_alone(out, PathFrame(relayed, encode(Punch(0, 0))), now=now)
-        return self._at if self._early is None or self._left <= 0 else min(self._at, self._early_at)
+        return min(self._at, self._early[0][0]) if self._early else self._at

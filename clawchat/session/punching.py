@@ -199,7 +199,7 @@ class Punching:
 
     def transmit(self, out: list[Transmit], *, now: float) -> None:
         """Send the probes that are due."""
-        offer = self._offers.take(now=now) if self._offers.due_at <= now else None
+        offer = self._offers.take(now=now)
         if offer is not None:
             self._out.control(encode(offer))
             if self._puncher.active:

@@ -101,7 +101,7 @@ class Surveying:
         """Let a session with a relay carry others; return the virtual port of paths through it."""
         handle = self._links.open(session_id)
         session = self.sessions.get(session_id)
-        links = [each for each in self.sessions.values() if self._links.is_link(each.id)]
+        links = self._links.among(self.sessions)
         self._scout.blocked = not self._scout.heard and all(each.path.tunnelled for each in links)
         if session is not None and self.config.punch:
             spares = self._scout.spares()
@@ -128,9 +128,8 @@ class Surveying:
             return
         if not self._scout.blocked:
             self._scout.gather(now=now)
-        for session in self.sessions.values():
-            if self._links.is_link(session.id):
-                self.look(session, list(self._scout.ports), now=now)
+        for session in self._links.among(self.sessions):
+            self.look(session, list(self._scout.ports), now=now)
 
     def look(self: _Endpoint, session: Session, handles: list[int], *, now: float) -> None:
         """Ask one relay, at each of its addresses, what it sees of these ports, unless it has just told."""
