@@ -23,6 +23,10 @@ MAX_QUEUED: Final = 48 << 10
 LOOK_EVERY: Final = 64
 """Datagrams between two looks at that queue."""
 
+READINGS: Final = 50
+"""Readings of the kernel's table before a socket counts as gone: the table comes page by page, and between two pages
+a socket is passed over if others are closed meanwhile, by whatever program."""
+
 
 class Heard(AssertionError):  # noqa: N818 - it says what happened
     """A stranger got something back."""
@@ -39,10 +43,11 @@ class Queue(NamedTuple):
         """Look at a socket of this machine in the kernel's table."""
         host = int.from_bytes(socket.inet_aton(address.host), "little")
         wanted = f"{host:08X}:{address.port:04X}"
-        for line in Path("/proc/net/udp").read_text("ascii").splitlines():
-            words = line.split()
-            if words[1] == wanted:
-                return cls(int(words[4].partition(":")[2], 16), int(words[12]))
+        for _ in range(READINGS):
+            for line in Path("/proc/net/udp").read_text("ascii").splitlines():
+                words = line.split()
+                if words[1] == wanted:
+                    return cls(int(words[4].partition(":")[2], 16), int(words[12]))
         raise LookupError(f"nothing is bound to {address}")
 
 
