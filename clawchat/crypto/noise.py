@@ -13,7 +13,6 @@ from posing as the server.
 
 from __future__ import annotations
 
-from copy import copy
 from hashlib import sha256
 from typing import Final, NamedTuple
 
@@ -48,18 +47,26 @@ class SymmetricState:
 
     __slots__ = ("_chaining_key", "_nonce", "handshake_hash", "key")
 
-    def __init__(self, name: bytes, prologue: bytes) -> None:
-        self.handshake_hash = name.ljust(KEY_BYTES, b"\0") if len(name) <= KEY_BYTES else sha256(name).digest()
-        self._chaining_key = self.handshake_hash
-        self.key: bytearray | None = None
-        self._nonce = 0
-        self.mix_hash(prologue)
+    def __init__(
+        self, handshake_hash: bytes, chaining_key: bytes, key: bytearray | None = None, nonce: int = 0
+    ) -> None:
+        self.handshake_hash = handshake_hash
+        self._chaining_key = chaining_key
+        self.key = key
+        self._nonce = nonce
+
+    @classmethod
+    def begin(cls, name: bytes, prologue: bytes) -> SymmetricState:
+        """Return the state before the first message of a protocol of this name."""
+        first = name.ljust(KEY_BYTES, b"\0") if len(name) <= KEY_BYTES else sha256(name).digest()
+        state = cls(first, first)
+        state.mix_hash(prologue)
+        return state
 
     def fork(self) -> SymmetricState:
         """Return a copy to go on with, so that a message that fails to open changes nothing."""
-        other = copy(self)
-        other.key = None if self.key is None else bytearray(self.key)
-        return other
+        key = None if self.key is None else bytearray(self.key)
+        return SymmetricState(self.handshake_hash, self._chaining_key, key, self._nonce)
 
     def mix_hash(self, data: bytes | bytearray) -> None:
         """Bind the transcript to ``data``."""
@@ -148,7 +155,7 @@ class Initiator:
         ephemeral: bytes,
         keylog: KeyLog | None = None,
     ) -> None:
-        self._state = SymmetricState(NAME, prologue)
+        self._state = SymmetricState.begin(NAME, prologue)
         self._state.mix_hash(server_key)
         self._psk = psk
         self._server_key = server_key
@@ -198,7 +205,7 @@ class Responder:
     def __init__(
         self, prologue: bytes, psk: bytes | bytearray, private: X25519PrivateKey, keylog: KeyLog | None = None
     ) -> None:
-        self._state = SymmetricState(NAME, prologue)
+        self._state = SymmetricState.begin(NAME, prologue)
         self._state.mix_hash(private.public_key().public_bytes_raw())
         self._psk = psk
         self._private = private

@@ -13,7 +13,7 @@ from clawchat.values.limits import (
     MTU_PROBE_TRIES,
     MTU_PROBES,
     MTU_RAISE_INTERVAL,
-    MTU_RELAY_WAIT,
+    MTU_WAIT,
     RELAYED_BASE_DATAGRAM,
     RELAYED_MAX_DATAGRAM,
 )
@@ -24,11 +24,12 @@ class MtuProber:
     """Decide which size to probe next, the largest first: most paths are Ethernet.
 
     ``size`` is the datagram size in use, in bytes. From ``probe_at`` on the owner sends a probe of
-    ``candidate`` bytes and reports it with ``on_sent``, then with ``on_acked``, or with ``on_lost`` when
-    ``deadline`` passed. ``vanished`` counts the losses of datagrams above ``base`` since one arrived.
+    ``candidate`` bytes and reports it with ``on_sent``, then with ``on_acked``, or with ``on_timeout`` when
+    ``deadline`` passed. ``patient`` until the first probe on a path, which `hurry` makes come at once.
+    ``vanished`` counts the losses of datagrams above ``base`` since one arrived.
     """
 
-    __slots__ = ("_limit", "_sizes", "_tries", "base", "deadline", "probe_at", "size", "vanished")
+    __slots__ = ("_limit", "_sizes", "_tries", "base", "deadline", "patient", "probe_at", "size", "vanished")
 
     def __init__(self, base: int, limit: int, start: float = 0.0) -> None:
         self.restart(base, limit, start)
@@ -36,14 +37,20 @@ class MtuProber:
     def restart(self, base: int, limit: int, start: float = 0.0) -> None:
         """Begin anew, at ``start``, on another path that surely carries ``base`` bytes and at most ``limit``."""
         self.size = self.base = base
-        self.deadline = NEVER
         self._limit = limit
         self._search(start)
+        self.deadline = self.probe_at
+        self.patient = bool(self._sizes)
 
     def _search(self, start: float) -> None:
         self._tries = self.vanished = 0
         self._sizes = [size for size in MTU_PROBES if self.size < size <= self._limit]
         self.probe_at = start if self._sizes else NEVER
+
+    def hurry(self, *, now: float) -> None:
+        """Begin to search now, if no more than time was waited for: there is something to send that needs the room."""
+        if self.patient:
+            self.probe_at = now
 
     @property
     def candidate(self) -> int:
@@ -52,6 +59,7 @@ class MtuProber:
 
     def on_sent(self, *, timeout: float, now: float) -> None:
         """Note that a probe is under way, which is lost if it is not acknowledged in ``timeout`` seconds."""
+        self.patient = False
         self.probe_at = NEVER
         self.deadline = now + max(timeout, MTU_PROBE_TIMEOUT)
 
@@ -61,9 +69,11 @@ class MtuProber:
         self.size = max(self.size, size)
         self._search(now + MTU_RAISE_INTERVAL)
 
-    def on_lost(self, *, now: float) -> None:
-        """Note that a probe got no answer; after a few, take its size not to fit."""
+    def on_timeout(self, *, now: float) -> None:
+        """Note that it is time to search, or that a probe got no answer; after a few, take its size not to fit."""
         self.deadline = NEVER
+        if self.patient:
+            return
         self.probe_at = now
         self._tries += 1
         if self._tries >= MTU_PROBE_TRIES:
@@ -90,10 +100,10 @@ class MtuProber:
 def datagram_sizes(path: Path, *, now: float) -> tuple[int, int, float]:
     """Return the datagram size a path surely carries, the largest worth trying, and from when on.
 
-    Most relayed paths are left in a moment, so that it is too early to try anything there.
+    Many a path is left in a moment, and most sessions say little at first.
     """
     if path.relayed:
-        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM, now + MTU_RELAY_WAIT
+        return RELAYED_BASE_DATAGRAM, RELAYED_MAX_DATAGRAM, now + MTU_WAIT
     if path.tunnelled:
         return MAX_DATAGRAM, MAX_DATAGRAM, now  # TCP cuts a message as it likes; there is nothing to be probed
-    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM, now
+    return BASE_DATAGRAM, MAX_DATAGRAM_IPV6 if path.remote.is_ipv6 else MAX_DATAGRAM, now + MTU_WAIT

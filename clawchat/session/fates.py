@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from clawchat.nat.mtu import MtuProber
 from clawchat.nat.path import PathMachine
-from clawchat.session.outbound import AckSent, ControlSent, Outbound, PingSent, ProbeSent
+from clawchat.session.contents import AckSent, ControlSent, PingSent, ProbeSent
+from clawchat.session.outbound import Outbound
 from clawchat.session.surroundings import Surroundings
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.runs import SentRun, StreamRun

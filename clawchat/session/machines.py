@@ -262,7 +262,7 @@ class Machines:
         if self.paths.deadline <= now:
             self.paths.on_timeout()
         if self.mtu.deadline <= now:
-            self.mtu.on_lost(now=now)
+            self.mtu.on_timeout(now=now)
         self.on_loss_timeout(now=now)
         if self.rekeying.deadline <= now:
             self.rekeying.on_timeout(now=now)

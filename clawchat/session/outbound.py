@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from clawchat.nat.mtu import MtuProber
 from clawchat.nat.path import PATH_PACKET, PathFrame, PathMachine
+from clawchat.session.contents import AckSent, ControlSent, PingSent, ProbeSent, Question
 from clawchat.session.keys import SendKeys
 from clawchat.transport.acks import AckMachine
 from clawchat.transport.pacing import Pacer
@@ -57,42 +58,6 @@ class Transmit(NamedTuple):
     size: int
     path: Path
     ttl: int | None = None
-
-
-class AckSent(NamedTuple):
-    """A packet carried an ACK that reported up to ``largest``."""
-
-    largest: int
-
-
-class ControlSent(NamedTuple):
-    """A packet carried a control frame that must arrive."""
-
-    frame: bytes
-
-
-class Question:
-    """A ping of the application's: asked again when it seems lost, answered once."""
-
-    __slots__ = ("answered", "token")
-
-    def __init__(self, token: int) -> None:
-        self.token = token
-        self.answered = False
-
-
-class PingSent(NamedTuple):
-    """A packet asked the application's question, at ``sent_at``."""
-
-    question: Question
-    sent_at: float
-
-
-class ProbeSent(NamedTuple):
-    """A packet was an MTU probe of ``size`` bytes along ``path``."""
-
-    size: int
-    path: Path
 
 
 class Outbound:
@@ -208,6 +173,7 @@ class Outbound:
                 if not self._send_single(out, path, now=now):
                     return 0.0
             else:
+                self.mtu.hurry(now=now)
                 self._send_bulk(out, path, room, now=now)
         return now
 
@@ -281,9 +247,11 @@ class Outbound:
             most = self.mtu.size - OVERHEAD
             while queue and min(len(queue[0]), most) <= room:
                 frame = queue.pop(0)
-                if len(frame) <= most:  # else the path has become too narrow for it meanwhile
+                if len(frame) <= most:
                     parts.append(frame)
                     room -= len(frame)
+                else:  # the path has become too narrow for it, or is not known yet to be wide enough
+                    self.mtu.hurry(now=now)
         while room >= MIN_STREAM_ROOM and self._streams.ready:
             run = self._streams.next_run(room - STREAM_HEADER)
             if run is None:

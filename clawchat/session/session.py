@@ -10,12 +10,13 @@ from typing import Final
 
 from clawchat.nat.reasons import Reason
 from clawchat.session.closing import Closing
+from clawchat.session.contents import Question
 from clawchat.session.figures import measure
 from clawchat.session.identity import Identity, SessionStats
 from clawchat.session.inbound import Inbound
 from clawchat.session.keys import ReceiveKeys
 from clawchat.session.machines import Machines
-from clawchat.session.outbound import Question, Transmit
+from clawchat.session.outbound import Transmit
 from clawchat.session.state import State, Trigger, advance
 from clawchat.session.table import Table
 from clawchat.values.address import Address, Path

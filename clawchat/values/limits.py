@@ -315,8 +315,9 @@ MTU_PROBE_TRIES: Final = 3
 MTU_PROBE_TIMEOUT: Final = 1.0
 """A probe is not given up sooner than this (RFC 8899 section 5.1.1, PROBE_TIMER)."""
 
-MTU_RELAY_WAIT: Final = 1.0
-"""How long a session uses a relayed path before it looks how large its datagrams may be there, seconds."""
+MTU_WAIT: Final = 1.0
+"""How long a session uses a path before it looks how large its datagrams may be there, seconds, unless it has more to
+send than fits into one."""
 
 MTU_RAISE_INTERVAL: Final = 600.0
 """How long until larger sizes are tried again (RFC 8899 section 5.1.1, PMTU_RAISE_TIMER)."""

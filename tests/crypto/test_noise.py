@@ -129,7 +129,7 @@ def test_the_symmetric_state_carries_other_patterns_too(name: str) -> None:
     public = {key: value.public_key().public_bytes_raw() for key, value in private.items()}
     kinds = {"e": "ephemeral", "s": "static"}
 
-    state = SymmetricState(vector["protocol_name"].encode(), bytes.fromhex(vector["init_prologue"]))
+    state = SymmetricState.begin(vector["protocol_name"].encode(), bytes.fromhex(vector["init_prologue"]))
     for known in pattern.before:
         state.mix_hash(public[known])
     for number, (tokens, message) in enumerate(zip(pattern.messages, vector["messages"], strict=False)):

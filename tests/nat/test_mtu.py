@@ -33,7 +33,7 @@ def search(prober: MtuProber, carries: int, *, now: float) -> list[int]:
             prober.on_acked(size, now=now)
         else:
             now = prober.deadline
-            prober.on_lost(now=now)
+            prober.on_timeout(now=now)
     return tried
 
 
@@ -63,7 +63,7 @@ def test_a_probe_is_not_given_up_too_soon() -> None:
     prober = MtuProber(BASE_DATAGRAM, MAX_DATAGRAM)
     prober.on_sent(timeout=0.01, now=5.0)
     assert prober.deadline == 5.0 + MTU_PROBE_TIMEOUT
-    prober.on_lost(now=6.0)
+    prober.on_timeout(now=6.0)
     prober.on_sent(timeout=3.0, now=6.0)
     assert prober.deadline == 9.0
 
@@ -97,7 +97,7 @@ def test_larger_datagrams_that_vanish_lead_back_to_the_base() -> None:
 def test_a_late_answer_counts() -> None:
     prober = MtuProber(BASE_DATAGRAM, MAX_DATAGRAM)
     prober.on_sent(timeout=0.1, now=5.0)
-    prober.on_lost(now=6.0)
+    prober.on_timeout(now=6.0)
     prober.on_acked(MAX_DATAGRAM, now=6.1)
     assert (prober.size, prober.deadline) == (MAX_DATAGRAM, NEVER)
 
@@ -114,7 +114,30 @@ def test_another_path_is_measured_from_the_start() -> None:
     search(prober, MAX_DATAGRAM, now=5.0)
     prober.on_sent(timeout=1.0, now=5.0)
     prober.restart(BASE_DATAGRAM, MAX_DATAGRAM_IPV6)
-    assert (prober.size, prober.deadline, prober.candidate) == (BASE_DATAGRAM, NEVER, MAX_DATAGRAM_IPV6)
+    assert (prober.size, prober.probe_at, prober.candidate) == (BASE_DATAGRAM, 0.0, MAX_DATAGRAM_IPV6)
+
+
+def test_a_search_waits_for_its_time() -> None:
+    prober = MtuProber(BASE_DATAGRAM, MAX_DATAGRAM, 7.0)
+    assert (prober.probe_at, prober.deadline) == (7.0, 7.0)
+    prober.on_timeout(now=7.0)
+    assert (prober.probe_at, prober.deadline) == (7.0, NEVER)
+    assert search(prober, 1300, now=7.0)[0] == MAX_DATAGRAM
+
+
+def test_a_search_that_only_waits_for_its_time_may_hurry() -> None:
+    prober = MtuProber(BASE_DATAGRAM, MAX_DATAGRAM, 7.0)
+    prober.hurry(now=5.0)
+    assert search(prober, 1300, now=5.0)[0] == MAX_DATAGRAM
+    later = prober.probe_at
+    prober.hurry(now=6.0)
+    assert prober.probe_at == later
+
+
+def test_there_is_no_hurry_where_nothing_is_to_be_found() -> None:
+    prober = MtuProber(MAX_DATAGRAM, MAX_DATAGRAM)
+    prober.hurry(now=5.0)
+    assert (prober.probe_at, prober.deadline) == (NEVER, NEVER)
 
 
 @pytest.mark.parametrize("size", [BASE_DATAGRAM, *MTU_PROBES, MAX_DATAGRAM_IPV6])

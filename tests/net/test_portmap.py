@@ -176,8 +176,8 @@ class TestKeeping:
             told: list[Lease | None] = []
             async with mapping_at(router, told) as mapping:
                 mapping.keep()
-                await until(lambda: len([each for each in router.requests if each[1] == 1]) >= 3)
-                assert mapping.lease is not None
+                # On a busy machine a lease of a second may end before it is renewed; it is asked for anew then.
+                await until(lambda: mapping.lease and len([each for each in router.requests if each[1] == 1]) >= 3)
             assert router.mappings == {}
 
         scene(body)

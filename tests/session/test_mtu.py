@@ -6,7 +6,7 @@ import pytest
 
 from clawchat.values.address import Address
 from clawchat.values.events import DatagramReceived
-from clawchat.values.limits import BASE_DATAGRAM, BLACK_HOLE_PAUSE, MTU_PROBES, MTU_RAISE_INTERVAL
+from clawchat.values.limits import BASE_DATAGRAM, BLACK_HOLE_PAUSE, MTU_PROBES, MTU_RAISE_INTERVAL, MTU_WAIT
 from tests.session.test_transfer import content
 from tests.support.link import Link
 from tests.support.pair import Pair
@@ -34,6 +34,23 @@ def test_probing_ends_at_what_the_link_carries(mtu: int) -> None:
     assert pair.server.heard(stream) == data
     assert max(len(sent.data) for sent in pair.datagrams[begun:]) == expected
     assert all(sent.arrivals for sent in pair.datagrams[begun:])
+
+
+def test_nothing_is_searched_for_a_few_words() -> None:
+    pair = Pair().handshake()
+    pair.client.open(b"a few words", fin=True)
+    pair.drive(0.9 * MTU_WAIT)
+    assert size_of(pair) == BASE_DATAGRAM
+    assert max(len(sent.data) for sent in pair.datagrams) <= BASE_DATAGRAM
+    pair.drive(MTU_WAIT)
+    assert size_of(pair) == MTU_PROBES[-1]
+
+
+def test_the_search_begins_at_once_when_more_waits_than_one_datagram_carries() -> None:
+    pair = Pair().handshake()
+    pair.client.open(content("bulk", 100_000), fin=True)
+    pair.drive(0.5 * MTU_WAIT)
+    assert size_of(pair) == MTU_PROBES[-1]
 
 
 def test_a_loss_does_not_make_datagrams_small_for_long() -> None:
