@@ -27,7 +27,7 @@ MAX_WAYS: Final = 2 * MAX_OBSERVED_CANDIDATES
 class Hopping:
     """Probe the paths of one move at a time. ``at`` is when the last move of either end began."""
 
-    __slots__ = ("_generation", "_heard", "_mine", "_prober", "_role", "_until", "_ways", "_when", "at")
+    __slots__ = ("_generation", "_heard", "_mine", "_prober", "_role", "_shown", "_until", "_ways", "_when", "at")
 
     def __init__(self, role: Role, world: Surroundings) -> None:
         self._role = role
@@ -38,6 +38,7 @@ class Hopping:
         self._mine = False
         self._generation = 0
         self._heard = 0
+        self._shown: Path | None = None  # by which the peer last reached us from elsewhere; it may announce that next
         self.at = -HOP_TIMEOUT
 
     @property
@@ -69,15 +70,21 @@ class Hopping:
         others = [each for each in frame.addresses if each.port and each != current.remote]
         found = [each for each in others if each.is_ipv6 == current.remote.is_ipv6]
         if not current.relayed:
-            self._probe(tuple(Path(current.port, each) for each in found[:MAX_OBSERVED_CANDIDATES]), now=now)
+            ways = [Path(current.port, each) for each in found[:MAX_OBSERVED_CANDIDATES]]
+            shown = self._shown
+            if shown is not None and shown not in {current, *ways} and shown.port == current.port:
+                ways.append(shown)
+            self._probe(tuple(ways), now=now)
 
     def on_challenge(self, path: Path, paths: PathMachine, *, now: float) -> None:
         """Ask back at once on a path by which the peer reaches us from the port it said it would move to.
 
         So the path is found even where a NAT gives the new port a public address that nobody could foresee.
         """
-        told = not self._mine and self.active(now=now)
-        if told and path != paths.current and path.port == paths.current.port and len(self._ways) < MAX_WAYS:
+        if path == paths.current or path.port != paths.current.port:
+            return
+        self._shown = path
+        if not self._mine and self.active(now=now) and len(self._ways) < MAX_WAYS:
             if path not in self._ways:
                 self._ways = (*self._ways, path)
             self._prober.probe(path)
@@ -104,10 +111,16 @@ class Hopping:
                 self._prober.probe(way)
         return self._prober.take(now=now)
 
-    def on_response(self, response: PathResponse, *, now: float) -> Path | None:
-        """Return the path to go over to, if this answers a probe of it and we are the one to decide."""
+    def on_response(self, response: PathResponse, paths: PathMachine, *, now: float) -> Path | None:
+        """Return the path to go over to, if this answers a probe of it and we are the one to decide.
+
+        Who does not decide follows at once when the peer goes by a path that has answered.
+        """
         answered = self._prober.on_response(response, now=now)
-        if answered is None or self._role is not Role.INITIATOR or not self.active(now=now):
+        if answered is None or not self.active(now=now):
+            return None
+        if self._role is Role.RESPONDER:
+            paths.on_proven(answered.path, now=now)
             return None
         self.settle()
         return answered.path

@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final, Protocol
 
-from clawchat.nat.reasons import Reason
 from clawchat.session.keys import PACKET_NUMBER_BITS, ReceiveKeys
 from clawchat.session.machines import Machines
 from clawchat.session.state import State
@@ -138,7 +137,7 @@ class Inbound:
         self._owner.on_arrived(path, probing=probing, now=now)
         if newest:
             if machines.paths.on_newest(path, size, now=now):
-                machines.on_moved(Reason.ROAMED, now=now)
+                machines.on_followed(now=now)
             if machines.punching is not None:
                 machines.punching.on_heard(packets, path, now=now)
 

@@ -210,7 +210,15 @@ class Machines:
         self.hopping.settle()
         if self.punching is not None:
             self.punching.on_hopped(now=now)
+        self.out.ping(None)  # a peer that hears nothing from here looks for us where we were
         self._world.emit(PathChanged(self._session, self.paths.current, Reason.HOPPED))
+
+    def on_followed(self, *, now: float) -> None:
+        """Go on where the peer's newest packets come from: along the same way by another port, or elsewhere."""
+        if self.hopping.active(now=now) and self.paths.current.is_near(self._before):
+            self.on_hopped(now=now)
+        else:
+            self.on_moved(Reason.ROAMED, now=now)
 
     def fall_back(self, *, now: float) -> None:
         """Leave the path in use for a relay at once, if there is another one."""
@@ -245,14 +253,8 @@ class Machines:
 
     def deadline(self) -> float:
         """Return when a machine of an open session has something to do."""
-        nearest = min(
-            self.recovery.deadline() or NEVER,
-            self.acks.deadline,
-            self.paths.deadline,
-            self.mtu.deadline,
-            self.rekeying.deadline,
-            self.hopping.deadline,
-        )
+        nearest = min(self.recovery.deadline() or NEVER, self.acks.deadline, self.paths.deadline, self.mtu.deadline)
+        nearest = min(nearest, self.rekeying.deadline, self.hopping.deadline)
         if self.survey is not None:
             nearest = min(nearest, self.survey.deadline)
         return nearest if self.punching is None else min(nearest, self.punching.deadline)
@@ -328,15 +330,11 @@ class Machines:
             if self.paths.current.tunnelled and not surveyed.path.tunnelled:
                 self.move(surveyed.path, now=now)
                 self._world.survey(life=0.0, now=now)  # only now can the relay see our ports
-        elif (hopped := self.hopping.on_response(response, now=now)) is not None:
+        elif (hopped := self.hopping.on_response(response, self.paths, now=now)) is not None:
             self.paths.adopt(hopped)
             self.on_hopped(now=now)
-            self.out.ping(None)
         elif self.paths.on_response(response):
-            if self.hopping.active(now=now) and self.paths.current.is_near(self._before):
-                self.on_hopped(now=now)
-            else:
-                self.on_moved(Reason.ROAMED, now=now)
+            self.on_followed(now=now)
         elif self.punching is not None and self.punching.on_response(response, now=now):
             self.on_moved(Reason.PUNCHED, now=now)
         return False

@@ -180,9 +180,10 @@ def test_a_credential_given_out_before_the_move_still_leads_in() -> None:
     assert 0 not in pair.server.ports
 
 
-def test_every_session_of_a_server_moves() -> None:
-    pair = start(link=Link(loss=0.05), seed=2)
-    guests = [pair.add(f"guest {n}", Address("203.0.113.30", 3000 + n), Link(loss=0.05)) for n in range(6)]
+@pytest.mark.parametrize("seed", range(1, 9))
+def test_every_session_of_a_server_moves(seed: int) -> None:
+    pair = start(link=Link(loss=0.1), seed=seed)
+    guests = [pair.add(f"guest {n}", Address("203.0.113.30", 3000 + n), Link(loss=0.1)) for n in range(6)]
     for number, guest in enumerate(guests):
         pair.join(pair.invite(name=f"guest-{number}"), guest)
     pair.drive(until=lambda: all(guest.opened for guest in guests))
@@ -192,6 +193,29 @@ def test_every_session_of_a_server_moves() -> None:
     [moved] = pair.server.told(PortMoved)
     assert moved.left == 0
     assert {session.path.port for session in pair.server.endpoint.sessions.values()} == {moved.new}
+
+
+def test_a_port_that_was_shown_before_it_was_announced_is_gone_to_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The announcement is lost, and names no address; all later probes from the new port are lost as well."""
+    pair = start()
+    post = pair._post  # noqa: SLF001 - to stand in its way
+    shown = 0
+
+    def lossy(end: End, path: Path, data: bytes) -> None:
+        nonlocal shown
+        from_new = end is pair.server and path.port != 0
+        shown += from_new
+        announcing = end is pair.server and pair.now < began + 0.01 and path.port == 0
+        if not announcing and not (from_new and 1 < shown <= 6):
+            post(end, path, data)
+
+    monkeypatch.setattr(pair, "_post", lossy)
+    pair.server.endpoint.candidates = ()
+    began = pair.now
+    pair.server.endpoint.hop()
+    pair.drive(4)
+    [moved] = pair.server.told(PortMoved)
+    assert moved.left == 0
 
 
 def test_a_program_may_make_the_port_ready_first() -> None:
