@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import time
@@ -32,14 +33,19 @@ ENDLESS: Final = "1000000"
 """More pings than any cell has time for."""
 
 KEYS: Final = ".keys"
-"""Ending of the key log beside the directory of each program."""
+"""Ending of the key logs beside the directory of each program."""
 
 CODE: Final = re.compile(r"CC-[A-Z-]+")
 
 
 def keylog(home: Path) -> list[str]:
-    """Return what makes a program log its keys, with which its recorded traffic is proven to be ciphertext."""
-    return ["--keylog", str(home.with_suffix(KEYS))]
+    """Return what makes a program log its keys, with which its recorded traffic is proven to be ciphertext.
+
+    A program that is started again gets another file, since none writes into what it finds.
+    """
+    names = itertools.chain([KEYS], (f".{number}{KEYS}" for number in itertools.count(2)))
+    free = (path for path in map(home.with_suffix, names) if not path.exists())
+    return ["--keylog", str(next(free))]
 
 
 def wait_until(ready: Callable[[], bool], what: str, log: Path, process: Process) -> None:

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from lab import cli
+from lab.matrix.programs import KEYS, keylog
 from lab.scenes import cargo, rotation
 from lab.scenes.ends.copier import Copier, contents
 from lab.scenes.result import Outcome, at_most, document
@@ -109,3 +110,15 @@ def test_scenes_are_listed_and_unknown_ones_refused() -> None:
     refused = CliRunner().invoke(cli.main, ["scene", "cat"])
     assert refused.exit_code == 2
     assert "no scene is called cat" in refused.stderr
+
+
+def test_a_program_that_is_started_again_logs_its_keys_beside_the_first_ones(tmp_path: Path) -> None:
+    """No program writes into a key log that it finds; a relay that was to be started again once ended for that."""
+    home = tmp_path / "relay-1"
+    names = []
+    for _ in range(3):
+        _, name = keylog(home)
+        Path(name).touch()
+        names.append(Path(name).name)
+    assert names == ["relay-1.keys", "relay-1.2.keys", "relay-1.3.keys"]
+    assert len(list(tmp_path.glob(f"*{KEYS}"))) == len(names)
