@@ -181,8 +181,8 @@ FAN_PROBES: Final = 1750
 FAN_RATE: Final = 250
 """Guesses a second."""
 
-FAN_SPRINT: Final = 0.4
-"""For how many seconds guessing begins faster than that: half of all attempts are over by then."""
+FAN_SPRINT: Final = 0.6
+"""For how many seconds guessing begins faster than that: five in six attempts are over by then."""
 
 FAN_SPRINT_RATE: Final = 750
 """Guesses a second in that time."""

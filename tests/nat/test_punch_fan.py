@@ -18,6 +18,7 @@ from clawchat.values.limits import (
     FAN_LADDER,
     FAN_PAUSE,
     FAN_PROBES,
+    FAN_RATE,
     FAN_SPRINT,
     FAN_SPRINT_RATE,
     SUSPECT_AFTER,
@@ -80,9 +81,9 @@ def test_a_scatter_guesses_each_port_once_likely_ones_first_at_its_rate() -> Non
     assert len(ports) == len(set(ports)) == FAN_PROBES
     assert set(ports[:100]) == set(range(40_000, 40_100))
     assert min(ports) >= FIRST_PORT
-    assert shots[-1][0] == pytest.approx(6.2, abs=0.1)
-    early = sum(at <= FAN_SPRINT for at, _ in shots)
-    assert early == pytest.approx(FAN_SPRINT * FAN_SPRINT_RATE, abs=FAN_SPRINT_RATE * TICK)
+    sprinted = FAN_SPRINT * FAN_SPRINT_RATE
+    assert sum(at <= FAN_SPRINT for at, _ in shots) == pytest.approx(sprinted, abs=FAN_SPRINT_RATE * TICK)
+    assert shots[-1][0] == pytest.approx(FAN_SPRINT + (FAN_PROBES - sprinted) / FAN_RATE, abs=0.1)
 
 
 def test_openers_die_on_the_way_and_stay_open_as_long_as_the_peer_guesses() -> None:
