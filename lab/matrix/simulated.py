@@ -7,11 +7,11 @@ had and none came in spite of it. All times are virtual, so that a cell is the s
 from __future__ import annotations
 
 import gc
-import itertools
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from typing import Final, NamedTuple
 
 from clawchat.nat.reasons import REASONS, Reason
@@ -42,9 +42,6 @@ PING_WAIT: Final = 0.2
 WORTHWHILE: Final = 200
 """Runs from which a second process saves more time than it takes to start."""
 
-CHUNK: Final = 10
-"""Runs that a process takes at once."""
-
 TOLD: Final = 5
 """Seeds whose timelines are kept: the first run that is as expected stands for its cell."""
 
@@ -60,34 +57,56 @@ class Trial(NamedTuple):
 def try_simulated(pairs: Sequence[Pair], *, runs: int = 1) -> Matrix:
     """Try these pairs, each with so many seeds."""
     began = time.monotonic()
-    trials = [Trial(client, server, seed) for client, server in pairs for seed in range(1, runs + 1)]
-    found = iter(_spread_out(trials) if len(trials) >= WORTHWHILE else map(tried, trials))
-    cells = tuple(CellResult(*pair, tuple(itertools.islice(found, runs))) for pair in pairs)
+    seeds = range(1, runs + 1)
+    rounds = _spread_out(pairs, seeds) if runs * len(pairs) >= WORTHWHILE else [_round(pairs, seed) for seed in seeds]
+    cells = tuple(CellResult(*pair, tuple(found[pair] for found in rounds)) for pair in pairs)
     return Matrix("sim", cells, time.monotonic() - began)
 
 
-def _spread_out(trials: Sequence[Trial]) -> list[Run]:
+def _spread_out(pairs: Sequence[Pair], seeds: Iterable[int]) -> list[dict[Pair, Run]]:
     """Try on all processors; what comes out does not depend on how many there are."""
     processes = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
     with ProcessPoolExecutor(processes, initializer=gc.disable) as pool:
-        return list(pool.map(_tried_and_cleared, trials, chunksize=CHUNK))
+        return list(pool.map(partial(_round, pairs, after_each=_clear), seeds))
 
 
-def _tried_and_cleared(trial: Trial) -> Run:
-    """Run one session and throw it away at once, as long as the processor's caches still know it.
+def _clear() -> None:
+    """Throw a run away at once, as long as the processor's caches still know it.
 
     What outlives it does so for good, and is not looked at again.
     """
-    run = tried(trial)
     gc.collect()
     gc.freeze()
-    return run
 
 
-def tried(trial: Trial) -> Run:
-    """Run one session to its verdict. The timeline is told of the first seeds, and of what went wrong."""
+def _round(pairs: Iterable[Pair], seed: int, *, after_each: Callable[[], None] = lambda: None) -> dict[Pair, Run]:
+    """Try these pairs with one seed; those whose NATs would have done the same with every packet share a run."""
+    left = dict.fromkeys(pairs)
+    found: dict[Pair, Run] = {}
+    while left:
+        client, server = next(iter(left))
+        beside = [other for other, its in left if its == server], [its for other, its in left if other == client]
+        run, same = tried(Trial(client, server, seed), beside=beside)
+        after_each()
+        for pair in left.keys() & same:
+            del left[pair]
+            found[pair] = run
+    return found
+
+
+def tried(trial: Trial, *, beside: tuple[Iterable[str], Iterable[str]] = ((), ())) -> tuple[Run, list[Pair]]:
+    """Run one session to its verdict; return what became of it, and for which pairs of NATs that holds.
+
+    Those ``beside`` the client's and the server's are looked at. The timeline is told of the first seeds, and of what
+    went wrong.
+    """
+    cell = Cell(trial.client, trial.server, seed=trial.seed, beside=beside)
     hoped = expected(trial.client, trial.server)
-    cell = Cell(trial.client, trial.server, seed=trial.seed)
+    run = _ran(cell, hoped, told=trial.seed <= TOLD)
+    return run, [pair for pair in cell.same if expected(*pair) is hoped]
+
+
+def _ran(cell: Cell, hoped: Verdict, *, told: bool) -> Run:
     cell.start()
     if not cell.net.run(SETTLE + CELL_SECONDS, stop=lambda: cell.client.opened_at is not None):
         return Run(Verdict.FAIL, str(cell.reason), packets=_sent(cell), timeline=_failed(cell))
@@ -98,7 +117,7 @@ def tried(trial: Trial) -> Run:
     proof = _cut_off(cell)
     opened = cell.client.opened_at or SETTLE
     first = cell.client.answered[0] if cell.client.answered else None
-    told = trial.seed <= TOLD or verdict is not hoped or not proof.fits(verdict)
+    told = told or verdict is not hoped or not proof.fits(verdict)
     return Run(
         verdict,
         str(cell.reason),

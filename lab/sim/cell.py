@@ -5,7 +5,8 @@ Each relay has two addresses, so that either end learns how its NAT chooses port
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from random import Random
 from typing import Final
 
@@ -30,7 +31,9 @@ from lab.sim.pair import plan_of_pair
 from lab.sim.party import Party
 from lab.sim.relay import FOREVER, Relay, copied
 from lab.sim.stream import open_websocket
+from lab.sim.twins import Twins, twins
 
+_GATEWAYS: Final = ("g1", "g2")
 NEW_ADDRESS: Final = "203.0.113.99"
 INVITE: Final = 0.8
 """When the client gets its credential; the server has joined the relays by then."""
@@ -141,7 +144,8 @@ class Cell:
     """A client behind the first NAT and a server behind the second; ``depth`` False leaves priming blind.
 
     ``delay`` and ``loss`` are those of each gateway's cable, ``skew`` is for how many seconds the server
-    gets no turn when the session opens. There are so many ``relays``.
+    gets no turn when the session opens. There are so many ``relays``. ``beside`` names NATs for which the cell may
+    stand as well, the client's and the server's; `same` lists for which it does.
     """
 
     def __init__(  # noqa: PLR0913 - what a cell may vary
@@ -156,10 +160,13 @@ class Cell:
         skew: float = 0.0,
         config: EndpointConfig | None = None,
         relays: int = 1,
+        beside: tuple[Iterable[str], Iterable[str]] = ((), ()),
     ) -> None:
-        random = Random(f"{client}:{server}:{seed}")
+        random = Random(f"cell:{seed}")
         plan = plan_of_pair(client, server, delay=delay, loss=loss, relays=relays)
-        self.net = Internet(plan, seed=seed)
+        self._nats = client, server
+        asked = {gate: twins(nat, others) for gate, nat, others in zip(_GATEWAYS, self._nats, beside, strict=True)}
+        self.net = Internet(plan, seed=seed, twins=asked)
         self.relays = [Relay(self.net, host, random, seed=seed) for host in plan.hosts]
         self.client = Peer(self.net, "g1-a", seed=seed, config=config)
         self.server = Peer(self.net, "g2-a", seed=seed + 1, config=config)
@@ -231,6 +238,13 @@ class Cell:
         self.start()
         self.net.run(SETTLE + wait, stop=lambda: self.client.direct and self.server.direct)
         return self
+
+    @property
+    def same(self) -> list[tuple[str, str]]:
+        """List the pairs of NATs that would have done with every packet what these two did."""
+        found = [self.net.gateway(gateway) for gateway in _GATEWAYS]
+        agreeing = [each.others if isinstance(each, Twins) else () for each in found]
+        return list(itertools.product(*((nat, *others) for nat, others in zip(self._nats, agreeing, strict=True))))
 
     def go_on(self, seconds: float) -> None:
         """Let time pass."""

@@ -6,20 +6,24 @@ the TTL down before it translates, and a datagram that dies is reported to its s
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from random import Random
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from clawchat.values.address import Address
 from lab.model.link import Link
-from lab.model.plan import ROUTER_EDGE, ROUTER_HOST, Plan
+from lab.model.nat import Nat
+from lab.model.plan import ROUTER_EDGE, ROUTER_HOST, Plan, PlannedGateway
 from lab.sim.clock import Clock
 from lab.sim.nat import SimulatedNat
+from lab.sim.twins import Twins
 from lab.sim.way import Complaint, Datagram, Gateway, Handler, Journey, Lane, Trouble
 
 Receiver = Callable[[Datagram], None]
 Complainer = Callable[[Complaint], None]
+
+_NO_TWINS: Final[Mapping[str, Mapping[str, Nat]]] = {}
 
 
 class _Interface(NamedTuple):
@@ -33,9 +37,9 @@ class _Interface(NamedTuple):
 
 
 class Internet(Clock):
-    """A plan at work."""
+    """A plan at work. ``twins`` are the NATs that decide beside that of a gateway, by name."""
 
-    def __init__(self, plan: Plan, *, seed: int = 0) -> None:
+    def __init__(self, plan: Plan, *, seed: int = 0, twins: Mapping[str, Mapping[str, Nat]] = _NO_TWINS) -> None:
         super().__init__()
         self.plan = plan
         self.seed = seed
@@ -50,7 +54,7 @@ class Internet(Clock):
         self._gateways = {
             one.name: Gateway(
                 one,
-                SimulatedNat(one.nat, one.wan, Random(f"{seed}:{one.name}")) if one.nat.translates else None,
+                self._nat_of(one, twins.get(one.name)) if one.nat.translates else None,
                 self,
                 self._complain,
             )
@@ -76,6 +80,14 @@ class Internet(Clock):
             gateway = self._gateways[peer.gateway]
             gateway.inside[peer.address] = self._hand_over
             self._first[peer.name] = gateway.take
+
+    def _nat_of(self, planned: PlannedGateway, twins: Mapping[str, Nat] | None) -> SimulatedNat:
+        def chance() -> Random:
+            return Random(f"{self.seed}:{planned.name}")
+
+        if twins:
+            return Twins(planned.nat, planned.wan, chance, twins)
+        return SimulatedNat(planned.nat, planned.wan, chance())
 
     def _connect(self, node: str, addresses: tuple[str, ...], link: Link, router: str, arrive: Handler) -> Handler:
         """Lay a cable between a node and the router; return its end at the node."""
