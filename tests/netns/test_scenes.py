@@ -31,7 +31,7 @@ QUICK_DROPS = [name for name in drop.names() if name != "drop-60"]
 """The slowest folder needs two minutes; without a kernel it is tried in tests/session/test_meeting.py."""
 
 
-SHORT = {loss: rotation.scenes(rotation.Load(mib=16, seconds=25.0, loss=loss)) for loss in (0.0, 0.05)}
+SHORT = {loss: rotation.scenes(rotation.Load(mib=12, seconds=18.0, loss=loss)) for loss in (0.0, 0.05)}
 """Long enough for several moves of either end; the scenes themselves take minutes."""
 
 
