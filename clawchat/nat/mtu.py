@@ -25,11 +25,11 @@ class MtuProber:
 
     ``size`` is the datagram size in use, in bytes. From ``probe_at`` on the owner sends a probe of
     ``candidate`` bytes and reports it with ``on_sent``, then with ``on_acked``, or with ``on_timeout`` when
-    ``deadline`` passed. ``patient`` until the first probe on a path, which `hurry` makes come at once.
-    ``vanished`` counts the losses of datagrams above ``base`` since one arrived.
+    ``deadline`` passed. `hurry` makes the first probe on a path come at once. ``vanished`` counts the losses of
+    datagrams above ``base`` since one arrived.
     """
 
-    __slots__ = ("_limit", "_sizes", "_tries", "base", "deadline", "patient", "probe_at", "size", "vanished")
+    __slots__ = ("_limit", "_patient", "_sizes", "_tries", "base", "deadline", "probe_at", "size", "vanished")
 
     def __init__(self, base: int, limit: int, start: float = 0.0) -> None:
         self.restart(base, limit, start)
@@ -40,7 +40,7 @@ class MtuProber:
         self._limit = limit
         self._search(start)
         self.deadline = self.probe_at
-        self.patient = bool(self._sizes)
+        self._patient = bool(self._sizes)  # until the first probe
 
     def _search(self, start: float) -> None:
         self._tries = self.vanished = 0
@@ -49,7 +49,7 @@ class MtuProber:
 
     def hurry(self, *, now: float) -> None:
         """Begin to search now, if no more than time was waited for: there is something to send that needs the room."""
-        if self.patient:
+        if self._patient:
             self.probe_at = now
 
     @property
@@ -59,7 +59,7 @@ class MtuProber:
 
     def on_sent(self, *, timeout: float, now: float) -> None:
         """Note that a probe is under way, which is lost if it is not acknowledged in ``timeout`` seconds."""
-        self.patient = False
+        self._patient = False
         self.probe_at = NEVER
         self.deadline = now + max(timeout, MTU_PROBE_TIMEOUT)
 
@@ -72,7 +72,7 @@ class MtuProber:
     def on_timeout(self, *, now: float) -> None:
         """Note that it is time to search, or that a probe got no answer; after a few, take its size not to fit."""
         self.deadline = NEVER
-        if self.patient:
+        if self._patient:
             return
         self.probe_at = now
         self._tries += 1

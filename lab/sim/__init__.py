@@ -2,6 +2,7 @@
 
     clock       calls in the order of their times
     nat         one NAT: where a packet from inside leaves, and whom a packet from outside reaches
+    twins       several NATs that see the same packets, for as long as they would do the same with them
     way         what a datagram meets: cables, and a gateway's two sides
     internet    all nodes of a plan, and the packets between them, in virtual time
     party       a real endpoint at one of the nodes

@@ -29,24 +29,27 @@ class Twins(SimulatedNat):
     def outbound(self, source: Address, destination: Address, now: float) -> Address | None:
         """Decide, and part from who would have decided otherwise."""
         answer = super().outbound(source, destination, now)
-        for name in [one for one, nat in self.others.items() if nat.outbound(source, destination, now) != answer]:
-            del self.others[name]
+        others = self.others.items()
+        self._part([name for name, nat in others if nat.outbound(source, destination, now) != answer])
         return answer
 
     def inbound(self, source: Address, destination: Address, now: float, *, dying: bool = False) -> Address | None:
         """Decide, and part from who would have decided otherwise."""
         answer = super().inbound(source, destination, now, dying=dying)
         others = self.others.items()
-        for name in [one for one, nat in others if nat.inbound(source, destination, now, dying=dying) != answer]:
-            del self.others[name]
+        self._part([name for name, nat in others if nat.inbound(source, destination, now, dying=dying) != answer])
         return answer
 
     def hairpin(self, source: Address, destination: Address, now: float) -> tuple[Address, Address] | None:
         """Decide, and part from who would have decided otherwise."""
         answer = super().hairpin(source, destination, now)
-        for name in [one for one, nat in self.others.items() if nat.hairpin(source, destination, now) != answer]:
-            del self.others[name]
+        others = self.others.items()
+        self._part([name for name, nat in others if nat.hairpin(source, destination, now) != answer])
         return answer
+
+    def _part(self, dissenting: Iterable[str]) -> None:
+        for name in dissenting:
+            del self.others[name]
 
     def forget(self) -> None:
         """Lose all mappings and flows, with all that agree."""
