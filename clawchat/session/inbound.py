@@ -12,6 +12,7 @@ from clawchat.session.state import State
 from clawchat.values.address import Address, Path
 from clawchat.values.errors import BadDatagram, ProtocolViolation
 from clawchat.values.events import BoxRegistered, DatagramReceived, Event, ForwardReceived
+from clawchat.values.limits import SILENCE
 from clawchat.wire.decoding import decode
 from clawchat.wire.frames import (
     PROBING,
@@ -133,6 +134,8 @@ class Inbound:
         self.bytes_received += size
         self.packets_received += packets
         machines = self._machines
+        if now - machines.live.heard_at > SILENCE and machines.recovery.pto_count:
+            machines.nudge()
         machines.live.heard_at = now
         self._owner.on_arrived(path, probing=probing, now=now)
         if newest:

@@ -104,6 +104,9 @@ KEEPALIVE: Final = 15.0
 DEAD_PEER: Final = 180.0
 """Without a packet for this long the session is over and its keys are wiped."""
 
+SILENCE: Final = 0.5
+"""A peer that is heard after so many seconds may have missed something: that waits for no probe timeout any more."""
+
 JITTER: Final = 0.2
 """Timers that two hosts could run in step move by up to this share, both ways."""
 

@@ -35,3 +35,19 @@ def test_a_receiver_shows_its_new_address_at_once() -> None:
     pair.drive(3 * ROUND_TRIP)
     assert pair.server.session.path.remote == pair.client.address
     pair.drive(until=lambda: pair.client.ended(stream))
+
+
+@pytest.mark.parametrize("outage", [3.0, 40.0])
+def test_what_a_peer_missed_is_sent_as_soon_as_it_is_back(outage: float) -> None:
+    """The peer has nothing new to acknowledge: it only shows itself, and the next probe is up to two seconds away."""
+    pair = Pair(link=Link(delay=ROUND_TRIP / 2)).handshake()
+    pair.drive(1.0)
+    pair.outage()
+    stream = pair.client.open(b"missed", fin=True)
+    pair.drive(outage)
+    probes = pair.client.session.machines.recovery.packets_sent
+    pair.drive(until=lambda: pair.client.session.machines.recovery.packets_sent > probes)
+    pair.outage(up=True)
+    pair.server.endpoint.network_changed(now=pair.now)
+    pair.drive(2 * ROUND_TRIP)
+    assert pair.server.heard(stream) == b"missed"
