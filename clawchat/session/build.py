@@ -22,7 +22,6 @@ from clawchat.transport.streams import StreamTable
 from clawchat.values.address import Address, Path
 from clawchat.values.events import Role
 from clawchat.values.limits import DEAD_PEER, MAX_DATAGRAM, MAX_STREAMS, SESSION_WINDOW, STREAM_WINDOW
-from clawchat.wire.frames import encode
 from clawchat.wire.handshake import SessionParameters
 
 PARAMETERS = SessionParameters(STREAM_WINDOW, SESSION_WINDOW, MAX_STREAMS, MAX_DATAGRAM, int(DEAD_PEER))
@@ -94,7 +93,7 @@ def build_session(  # noqa: PLR0913 - the two halves of a session's beginning an
         secrets.handshake_hash,
         send,
         receive,
-        lambda frame: machines.out.control(encode(frame)),
+        machines.out.control,
         world.random,
         world.config.key_rotation,
         now=now,

@@ -64,6 +64,6 @@ class Fates:
                 case StreamRun():
                     self._streams.on_lost(record)
                 case ControlSent(frame):
-                    self._out.control(frame)
+                    self._out.control_again(frame)
                 case PingSent(question, _) if not question.answered:
                     self._out.ping(question)

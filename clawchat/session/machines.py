@@ -29,7 +29,7 @@ from clawchat.values.errors import ProtocolViolation
 from clawchat.values.events import KeysChanged, PathChanged, Role
 from clawchat.values.limits import ACK_DELAY_UNIT, MAX_DELAY_ACK, PATH_PATIENCE
 from clawchat.values.timers import NEVER
-from clawchat.wire.frames import Ack, Candidates, CloseCode, PathChallenge, PathResponse, encode
+from clawchat.wire.frames import Ack, Candidates, CloseCode, PathChallenge, PathResponse
 from clawchat.wire.rotation import Rekey2
 
 _BLACK_HOLE_PTOS: Final = 2
@@ -202,7 +202,7 @@ class Machines:
 
     def begin_hop(self, handle: int, addresses: tuple[Address, ...], *, now: float) -> None:
         """Tell the peer of another port of ours, and see whether the session can go by it."""
-        self.out.control(encode(self.hopping.begin(handle, addresses, self.paths, now=now)))
+        self.out.control(self.hopping.begin(handle, addresses, self.paths, now=now))
 
     def on_hopped(self, *, now: float) -> None:
         """Go on by another port along the same way: what was measured of it still holds (RFC 9000 section 9.4)."""
@@ -289,7 +289,7 @@ class Machines:
     def offer(self, generation: int, addresses: tuple[Address, ...]) -> None:
         """Tell the peer where this end may be reached."""
         if self.punching is None:
-            self.out.control(encode(Candidates(generation, addresses)))
+            self.out.control(Candidates(generation, addresses))
         else:
             self.punching.offer(generation, addresses)
 

@@ -28,6 +28,7 @@ from clawchat.wire.frames import (
     STREAM_HEADER,
     Datagram,
     Forward,
+    Frame,
     encode,
     padded,
     stream_header,
@@ -111,10 +112,14 @@ class Outbound:
         self.packets_sent = 0
         self.bytes_sent = 0
 
-    def control(self, frame: bytes) -> None:
-        """Queue an encoded control frame that must arrive, unless it waits already: each says how things are."""
-        if frame not in self._controls:
-            self._controls.append(frame)
+    def control(self, frame: Frame) -> None:
+        """Queue a control frame that must arrive, unless it waits already: each says how things are."""
+        self.control_again(encode(frame))
+
+    def control_again(self, encoded: bytes) -> None:
+        """Queue a control frame that was queued before."""
+        if encoded not in self._controls:
+            self._controls.append(encoded)
 
     def ping(self, question: Question | None) -> None:
         """Queue a PING; the application waits for its answer if there is a question."""

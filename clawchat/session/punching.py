@@ -20,7 +20,7 @@ from clawchat.values.events import Role
 from clawchat.values.habit import Ports
 from clawchat.values.limits import REACHED_PAUSE, SETTLED, SILENT_FIRE, SURVEY_WAIT
 from clawchat.values.timers import NEVER
-from clawchat.wire.frames import Candidates, PathResponse, Punch, encode
+from clawchat.wire.frames import Candidates, PathResponse, Punch
 
 
 class Punching:
@@ -201,7 +201,7 @@ class Punching:
         """Send the probes that are due."""
         offer = self._offers.take(now=now)
         if offer is not None:
-            self._out.control(encode(offer))
+            self._out.control(offer)
             if self._puncher.active:
                 self._puncher.use(*lanes(self._world.scout, self._peer, now=now))
         if self._paths.current.relayed:
@@ -235,7 +235,7 @@ class Punching:
         self.reason = guessing.reason or (Reason.STRUCK if puncher.struck else silent)
 
     def _say(self, number: int) -> None:
-        self._out.control(encode(Punch(number, self._peer_generation)))
+        self._out.control(Punch(number, self._peer_generation))
 
     # --- what comes back ---------------------------------------------------------------------------
 

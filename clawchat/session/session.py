@@ -34,7 +34,7 @@ from clawchat.values.errors import (
 from clawchat.values.events import CompromisedHeard, Role, SessionEnded, SessionOpened, SlotConfirmed
 from clawchat.values.limits import CONFIRM_TIMEOUT, DEAD_PEER, FLUSH_TIMEOUT, HALF_OPEN_LIFE, MAX_DELAY_ACK, SEND_BUFFER
 from clawchat.values.timers import NEVER, Timer, Timers
-from clawchat.wire.frames import Close, CloseCode, Register, encode
+from clawchat.wire.frames import Close, CloseCode, Register
 from clawchat.wire.rotation import Compromised as CompromisedFrame
 from clawchat.wire.rotation import Scope
 
@@ -161,7 +161,7 @@ class Session:
 
     def register(self, box: bytes) -> None:
         """Ask a relay for what comes for a box of 16 bytes, too."""
-        self._require_open().out.control(encode(Register(box)))
+        self._require_open().out.control(Register(box))
         self._table.wake(self)
 
     def forward(self, box: bytes, data: bytes) -> None:

@@ -14,7 +14,7 @@ from clawchat.values.errors import BadDatagram, PeerClosed, SessionClosed
 from clawchat.values.events import KeysChanged, SessionEnded
 from clawchat.values.limits_rotation import KEY_JITTER, KEY_ROTATION, OLD_KEY_LIFE
 from clawchat.wire.dissect import Dissection, Dissector, Kind
-from clawchat.wire.frames import CloseCode, encode
+from clawchat.wire.frames import CloseCode
 from clawchat.wire.rotation import Rekey1, Rekey2, RekeyPlease
 from tests.session.test_transfer import content
 from tests.support.link import Link
@@ -214,7 +214,7 @@ def errors(pair: Pair) -> set[int | None]:
 def test_what_is_out_of_turn_closes_the_session(end: str, frame: Rekey1 | Rekey2 | RekeyPlease) -> None:
     pair = Pair().handshake().drive(1)
     sender = pair.client if end == "client" else pair.server
-    sender.session.machines.out.control(encode(frame))
+    sender.session.machines.out.control(frame)
     sender.session.ping()
     pair.drive(5)
     assert errors(pair) == {CloseCode.REKEY, None}
@@ -225,7 +225,7 @@ def test_late_copies_of_an_offer_change_nothing(frame: Rekey1) -> None:
     pair = Pair().handshake().drive(1)
     pair.client.session.rekey()
     pair.drive(1)
-    pair.client.session.machines.out.control(encode(frame))
+    pair.client.session.machines.out.control(frame)
     pair.client.session.ping()
     pair.drive(5)
     assert epochs(pair) == (1, 1)
