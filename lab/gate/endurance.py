@@ -11,7 +11,7 @@ from typing import Final
 from clawchat.values.address import Address
 from lab.gate.claims import Claim
 from lab.gate.ground import SILENCE, Kit, Socket, heard_from, reaches
-from lab.gate.probe import ECHO, Probe
+from lab.gate.probe import ECHO, Probe, TooLateError
 from lab.model.nat import ASSURED_AFTER, Lifetime, Nat
 
 BRIEF_UNREPLIED: Final = 2.0
@@ -22,6 +22,9 @@ in whole seconds."""
 
 MARGIN: Final = 1.0
 """Seconds before and after the end of a lifetime at which it is looked at."""
+
+LATE: Final = MARGIN / 2
+"""A moment that was missed by more seconds is on nobody's side of the end of a lifetime."""
 
 PAUSE: Final = 0.2
 """Seconds between the first packets of a flow."""
@@ -42,7 +45,10 @@ def _span(seconds: float) -> str:
 
 
 class _Trial:
-    """Two flows that are alike: one is looked at before its end, the other one after it."""
+    """Two flows that are alike: one is looked at before its end, the other one after it.
+
+    Whatever it does raises TooLateError if the machine was so busy that it comes too late.
+    """
 
     def __init__(self, kit: Kit) -> None:
         self.kit = kit
@@ -52,14 +58,21 @@ class _Trial:
 
     async def speak(self) -> bool:
         """Send from inside over both flows; tell whether both packets arrived."""
+        began = self.kit.ground.now()
         heard = [await heard_from(near, far) for near, far in self.pairs]
         self.outside = [source for source in heard if source is not None]
         self.last = self.kit.ground.now()
-        return len(self.outside) == len(self.pairs)
+        arrived = len(self.outside) == len(self.pairs)
+        if arrived and self.last > began + LATE:
+            raise TooLateError
+        return arrived
 
     async def until(self, seconds: float) -> None:
         """Wait until so long after the last packet."""
-        await self.kit.ground.rest(max(self.last + seconds - self.kit.ground.now(), 0))
+        ground, moment = self.kit.ground, self.last + seconds
+        await ground.rest(max(moment - ground.now(), 0))
+        if ground.now() > moment + LATE:
+            raise TooLateError
 
     async def lives(self, which: int, *, far: Socket | None = None) -> bool:
         """Tell whether a remote end still gets in over one of the flows."""

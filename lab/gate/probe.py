@@ -18,6 +18,10 @@ HOSTS: Final = {ECHO: 2, FILTER: 2, CLASH: 1, PRIME: 2, STRANGER: 1}
 """Public hosts of our probes, with their addresses. Rules that remember addresses mix up probes which share a host."""
 
 
+class TooLateError(Exception):
+    """A probe missed its moment, because the machine was busy: what it met would say nothing about the gateway."""
+
+
 @dataclass(frozen=True, slots=True)
 class Probe:
     """One question to a gateway.
@@ -29,7 +33,7 @@ class Probe:
     claim: Callable[[Claim], str | None]
     """The answer that the claim promises; None when the question makes no sense there."""
     observe: Callable[[Kit], Awaitable[str]]
-    """Ask the gateway."""
+    """Ask the gateway. Raises TooLateError."""
     first: bool = False
     """It has to be asked before any packet has left."""
     lasting: bool = False

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 
 import pytest
 
+from lab.gate.endurance import LATE
+from lab.gate.grounds.simulated import SimulatedGround
 from lab.gate.probes import describe, fits
 from lab.gate.suspects import Candidate, candidates
 from lab.gate.trial import run_instantly, try_simulated
@@ -54,6 +57,23 @@ def test_the_report_says_what_was_claimed_and_met() -> None:
         "observed": "address-and-port-dependent",
         "honest": False,
     }
+
+
+@pytest.mark.parametrize(("stalls", "lies"), [(2, set()), (1000, {"unreplied", "assured", "renewal"})])
+def test_a_moment_that_was_missed_is_waited_for_again(
+    stalls: int, lies: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that is busy wakes a probe too late; what it then meets is held against no gateway."""
+    stalled = itertools.count()
+    rest = SimulatedGround.rest
+
+    async def late(ground: SimulatedGround, seconds: float) -> None:
+        await rest(ground, seconds + (1.5 * LATE if seconds and next(stalled) < stalls else 0.0))
+
+    monkeypatch.setattr(SimulatedGround, "rest", late)
+    (verdict,) = try_simulated([Candidate(PRESETS["port-restricted"])]).verdicts
+    assert {finding.probe for finding in verdict.lies} == lies
+    assert all("busy machine" in finding.observed for finding in verdict.lies)
 
 
 def test_a_gate_that_tried_nobody_is_not_honest() -> None:
