@@ -7,7 +7,8 @@ seconds or minutes pass between them: both ends look for a path by the addresses
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from itertools import count
 from typing import Final, NamedTuple, Protocol
 
 from clawchat.crypto.credential import Credential
@@ -54,7 +55,7 @@ class _Endpoint(Protocol):
 
     _attempts: Attempts
     _half_open: set[int]
-    _ids: Iterator[int]
+    _ids: count[int]
     _meetings: set[int]
     _own_header: HeaderCipher
     _responder: Responder

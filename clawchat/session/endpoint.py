@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Mapping
-from sys import maxsize
+from itertools import count
 from typing import Final
 
 from clawchat.crypto.credential import Credential, Slot
@@ -80,7 +80,7 @@ class Endpoint(Carried, Surveying, Compromising, Porting):
         self._rotation = Rotation()
         self._welcomes: deque[Transmit] = deque()
         self._sealers: dict[int, BatchSealer] = {}
-        self._ids = iter(range(1, maxsize))
+        self._ids = count(1)
         self._closing = False
 
     # --- what a program does -----------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
-from sys import maxsize
+from itertools import count
 from typing import Final
 
 from clawchat.nat.depth import DEEPEST
@@ -59,7 +59,7 @@ class Scout:
         self._seen: dict[tuple[int, Address], Observation] = {}
         self._mapping: Mapping | None = None
         self._judged = True  # whether the mapping is what all that was seen says
-        self._handles = iter(range(FIRST_HANDLE, maxsize))
+        self._handles = count(FIRST_HANDLE)
         self._gathered_at: float | None = None
         self._heard = False
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections import deque
 from collections.abc import Callable
-from sys import maxsize
 
 
 class Clock:
@@ -13,7 +13,7 @@ class Clock:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._order = iter(range(maxsize))
+        self._order = itertools.count()
         self._later: list[tuple[float, int, bool, Callable[..., None], tuple[object, ...]]] = []
         self._at_once: deque[tuple[bool, Callable[..., None], tuple[object, ...]]] = deque()
         """What is due now: it comes after whatever was put off until this moment, and needs no sorting."""
