@@ -113,11 +113,11 @@ class Outbound:
         self.bytes_sent = 0
 
     def control(self, frame: Frame) -> None:
-        """Queue a control frame that must arrive, unless it waits already: each says how things are."""
+        """Queue a control frame that must arrive."""
         self.control_again(encode(frame))
 
     def control_again(self, encoded: bytes) -> None:
-        """Queue a control frame that was queued before."""
+        """Queue an encoded control frame, unless it waits already: each says how things are."""
         if encoded not in self._controls:
             self._controls.append(encoded)
 

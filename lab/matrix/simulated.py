@@ -86,7 +86,10 @@ def _round(pairs: Iterable[Pair], seed: int, *, after_each: Callable[[], None] =
     while left:
         client, server = next(iter(left))
         beside = [other for other, its in left if its == server], [its for other, its in left if other == client]
-        run, same = tried(Trial(client, server, seed), beside=beside)
+        cell, hoped = Cell(client, server, seed=seed, beside=beside), expected(client, server)
+        run = _ran(cell, hoped, told=seed <= TOLD)
+        same = [pair for pair in cell.same if expected(*pair) is hoped]
+        del cell  # what is still held would not be thrown away
         after_each()
         for pair in left.keys() & same:
             del left[pair]
@@ -94,16 +97,10 @@ def _round(pairs: Iterable[Pair], seed: int, *, after_each: Callable[[], None] =
     return found
 
 
-def tried(trial: Trial, *, beside: tuple[Iterable[str], Iterable[str]] = ((), ())) -> tuple[Run, list[Pair]]:
-    """Run one session to its verdict; return what became of it, and for which pairs of NATs that holds.
-
-    Those ``beside`` the client's and the server's are looked at. The timeline is told of the first seeds, and of what
-    went wrong.
-    """
-    cell = Cell(trial.client, trial.server, seed=trial.seed, beside=beside)
+def tried(trial: Trial) -> Run:
+    """Run one session to its verdict. The timeline is told of the first seeds, and of what went wrong."""
     hoped = expected(trial.client, trial.server)
-    run = _ran(cell, hoped, told=trial.seed <= TOLD)
-    return run, [pair for pair in cell.same if expected(*pair) is hoped]
+    return _ran(Cell(trial.client, trial.server, seed=trial.seed), hoped, told=trial.seed <= TOLD)
 
 
 def _ran(cell: Cell, hoped: Verdict, *, told: bool) -> Run:

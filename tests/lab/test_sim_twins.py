@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import pytest
@@ -30,18 +31,18 @@ def beside(name: str) -> Twins:
 def test_a_shared_run_is_what_each_of_its_pairs_has_alone(which: Table, seed: int) -> None:
     pairs = table(which)
     together = try_simulated(pairs, runs=seed)
-    alone = [tried(Trial(*pair, seed))[0] for pair in pairs]
+    alone = [tried(Trial(*pair, seed)) for pair in pairs]
     assert [cell.runs[-1] for cell in together.cells] == alone
 
 
 def test_a_third_of_the_runs_of_the_main_table_is_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     trials: list[Trial] = []
 
-    def counted(trial: Trial, **beside: object) -> object:
-        trials.append(trial)
-        return tried(trial, **beside)  # type: ignore[arg-type]  # passed on as it came
+    def counted(client: str, server: str, *, seed: int, beside: tuple[Iterable[str], Iterable[str]]) -> Cell:
+        trials.append(Trial(client, server, seed))
+        return Cell(client, server, seed=seed, beside=beside)
 
-    monkeypatch.setattr(simulated, "tried", counted)
+    monkeypatch.setattr(simulated, "Cell", counted)
     pairs = table(Table.MAIN)
     assert len(try_simulated(pairs).cells) == len(pairs) == 49
     assert len(set(trials)) == len(trials) == 35
